@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values that travel between the layers: frozen dataclasses, no I/O."""
