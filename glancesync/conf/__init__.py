@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's options: one module per section, `load()` turns files into frozen settings.
+
+Nothing outside `cmd` reads oslo.config; everything else is handed the settings object of its section.
+"""
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from oslo_config import cfg
+
+from glancesync.conf import api, keystone, reconcile, server, sync, transfer, worker
+from glancesync.exceptions import ConfigurationError
+
+SECTIONS = (server, sync, transfer, worker, reconcile, api)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All sections, frozen."""
+
+    server: server.ServerSettings
+    sync: sync.SyncSettings
+    transfer: transfer.TransferSettings
+    worker: worker.WorkerSettings
+    reconcile: reconcile.ReconcileSettings
+    api: api.ApiSettings
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register every option of the server on the object given."""
+    for section in SECTIONS:
+        section.register_opts(conf)
+    keystone.register_opts(conf)
+
+
+def read_settings(conf: cfg.ConfigOpts) -> Settings:
+    """The frozen settings of a parsed ConfigOpts; raises ConfigurationError naming option and allowed values."""
+    try:
+        return Settings(**{section.__name__.rpartition(".")[2]: section.read(conf) for section in SECTIONS})
+    except (cfg.ConfigFileValueError, cfg.RequiredOptError, cfg.NoSuchOptError) as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def new_conf() -> cfg.ConfigOpts:
+    """A ConfigOpts of its own (never the global one) with our options and oslo.log's."""
+    from oslo_log import log
+
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    register_opts(conf)
+    return conf
+
+
+def parse(arguments: Sequence[str], *, prog: str, conf: cfg.ConfigOpts | None = None) -> cfg.ConfigOpts:
+    """Parse a command line (`--config-file ...`); raises ConfigurationError naming file and option."""
+    from glancesync import __version__
+
+    conf = conf or new_conf()
+    try:
+        conf(list(arguments), project="glance-sync", prog=prog, version=__version__)
+    except cfg.ConfigFilesNotFoundError as error:
+        raise ConfigurationError(f"{error} (name the file with --config-file)") from error
+    except (cfg.ConfigFileParseError, cfg.ConfigFileValueError, cfg.RequiredOptError) as error:
+        raise ConfigurationError(str(error)) from error
+    return conf
+
+
+def default_arguments() -> list[str]:
+    """The process's own command-line arguments, without the program's name."""
+    return sys.argv[1:]

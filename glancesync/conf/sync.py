@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""[DEFAULT]: which regions, which images."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oslo_config import cfg
+
+STRATEGIES = ("None", "ALL")
+
+OPTS = [
+    cfg.StrOpt("sync_strategy", default="ALL", choices=STRATEGIES, ignore_case=True,
+               help="None: no image is copied (the server only answers). ALL: every image goes to every cascaded "
+                    "region."),
+    cfg.StrOpt("cascading_region",
+               help="Keystone region whose Glance users write to. Wins over cascading_endpoint_url; one of the two is "
+                    "needed."),
+    cfg.StrOpt("cascading_endpoint_url",
+               help="Image endpoint of the cascading region, looked up among all interfaces of the catalog (trailing "
+                    "slashes, default ports and letter case do not matter). The start is refused when no region has "
+                    "it."),
+    cfg.StrOpt("transient_property",
+               help="Images that carry a custom property of this name are left alone, whatever its value. Unset: no "
+                    "image is."),
+    cfg.IntOpt("catalog_refresh_seconds", default=60, min=1,
+               help="How long the list of regions from Keystone is used before it is read again."),
+    cfg.FloatOpt("replica_saving_timeout_seconds", default=120, min=0,
+                 help="How long a replica may stay in `saving` without an upload of ours before it is given up and "
+                      "replaced under a new id."),
+    cfg.FloatOpt("source_poll_seconds", default=60, min=0.1,
+                 help="How often an image that is still queued, saving or importing is looked at when no event says "
+                      "that it went on."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncSettings:
+    sync_strategy: str
+    cascading_region: str | None
+    cascading_endpoint_url: str | None
+    transient_property: str | None
+    catalog_refresh_seconds: int
+    replica_saving_timeout_seconds: float
+    source_poll_seconds: float
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    conf.register_opts(OPTS)
+
+
+def read(conf: cfg.ConfigOpts) -> SyncSettings:
+    return SyncSettings(**{opt.dest: conf[opt.dest] for opt in OPTS})
