@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The actions that a plan is made of: values, carried out by execute."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from glancesync.model.image import Digest, ImageChanges, NewImage
+from glancesync.model.replica import IdReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateReplica:
+    """One POST: private and hidden under the service project, with everything else in it."""
+
+    new: NewImage
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyBytes:
+    """Fill the queued replica from the source and verify what the target computed."""
+
+    replica_id: str
+    size: int | None
+    digest: Digest | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyByReading:
+    """Read whatever side has no comparable hash, and record the digest when both agree."""
+
+    replica_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdoptReplica:
+    """The image was there before us; owner and bytes are the same, so it is ours to keep in sync from now on."""
+
+    replica_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateReplica:
+    """One PATCH."""
+
+    replica_id: str
+    changes: ImageChanges
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveMember:
+    replica_id: str
+    member_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetMember:
+    """Add the member if it is not there, then give it the status (pending is what adding gives)."""
+
+    replica_id: str
+    member_id: str
+    status: str
+    add: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deactivate:
+    replica_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reactivate:
+    replica_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteReplica:
+    """`cause` is the code that history and log show."""
+
+    replica_id: str
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeNewId:
+    """From now on the replica has another id than its image, for this reason."""
+
+    reason: IdReason
+
+
+Action = (CreateReplica | CopyBytes | VerifyByReading | AdoptReplica | UpdateReplica | RemoveMember | SetMember
+          | Deactivate | Reactivate | DeleteReplica | TakeNewId)
+
+
+def describe(action: Action) -> dict[str, Any]:
+    """An action for a dry run's answer: {"action": name, "detail": {...}}."""
+    detail: dict[str, Any] = {}
+    for name, value in vars(action).items():
+        if isinstance(value, NewImage):
+            detail.update(replica_id=value.id, name=value.name)
+        elif isinstance(value, ImageChanges):
+            detail.update(set={**{key: _plain(item) for key, item in value.fields.items()}, **value.set_properties},
+                          remove=list(value.remove_properties))
+        elif isinstance(value, Digest):
+            detail[name] = f"{value.algorithm}:{value.value}"
+        else:
+            detail[name] = value
+    return {"action": type(action).__name__, "detail": detail}
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else value

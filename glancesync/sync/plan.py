@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be done for one image in one region (pure).
+
+A plan is made from what both sides show now, carried out, and made again from what they show then, until it is empty:
+
+    nothing there      -> CreateReplica, CopyBytes          (private and hidden, under the service project)
+    bytes are verified -> Deactivate?, UpdateReplica, SetMember..., UpdateReplica(protected)
+    nothing differs    -> in sync
+
+So owner, visibility and members follow only after verified bytes, and an interrupted run goes on where it stopped.
+Members are taken away before anything else and a replica is reactivated last: what widens access comes after what
+narrows it.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glancesync.model.image import Image, ImageChanges, NewImage
+from glancesync.model.replica import IdReason, Origin, Removal, ReplicaRecord, ReplicaState
+from glancesync.sync import actions as act
+from glancesync.sync.diff import Bytes, Difference, diff_bytes, diff_images, patch_for
+from glancesync.sync.strategy import is_transient
+
+#: A source in one of these is still being made.
+IN_MAKING = frozenset({"queued", "saving", "uploading", "importing"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """All that a decision rests on. `removal` is Glance's own report that it removed the image, `wanted` what the
+    strategy says, `now` seconds since the epoch."""
+
+    image_id: str
+    region: str
+    source: Image | None
+    replica: Image | None
+    record: ReplicaRecord | None
+    removal: Removal | None
+    wanted: bool
+    now: float
+    service_project_id: str
+    transient_property: str | None = None
+    saving_timeout_seconds: float = 120
+    source_poll_seconds: float = 60
+    wait_seconds: float = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do. Without actions `state`, `code` and `reason` are where the pair stands; `delay_seconds` says when to
+    look again though nothing is to be done now (None: when something reports a change)."""
+
+    state: ReplicaState
+    code: str
+    reason: str
+    actions: tuple[act.Action, ...] = ()
+    delay_seconds: float | None = None
+
+
+def plan_replica(situation: Situation) -> Plan:
+    """The next actions for the pair, or where it stands when there are none."""
+    source = situation.source
+    if source is None:
+        return _plan_without_source(situation)
+    if is_transient(source, situation.transient_property):
+        return Plan(state=ReplicaState.UNWANTED, code="transient",
+                    reason=f"the image carries the property {situation.transient_property!r}")
+    if not situation.wanted:
+        return Plan(state=ReplicaState.UNWANTED, code="not_selected",
+                    reason="the strategy does not select this region")
+    if not source.has_bytes or source.importing:
+        return _plan_waiting_for_source(situation, source)
+    if situation.replica is None:
+        return _plan_creation(situation, source)
+    if not is_ours(situation):
+        return _plan_stranger(situation, source, situation.replica)
+    return _plan_ours(situation, source, situation.replica)
+
+
+def is_ours(situation: Situation) -> bool:
+    """Whether this server answers for the replica: it created or adopted it, or meant to create it and the image looks
+    exactly as it creates them (the answer to the create request may have been lost)."""
+    record, replica = situation.record, situation.replica
+    if record is None or replica is None or record.replica_id != replica.id:
+        return False
+    if record.origin is Origin.INTENDED:
+        return (replica.owner == situation.service_project_id and replica.os_hidden
+                and replica.visibility == "private")
+    return record.origin is not None
+
+
+def _plan_without_source(situation: Situation) -> Plan:
+    replica, record = situation.replica, situation.record
+    if situation.removal is None:
+        return Plan(state=ReplicaState.SOURCE_MISSING, code="source_missing",
+                    reason="the cascading Glance does not show the image, but never reported its removal; nothing is "
+                           "deleted without that proof")
+    if replica is None:
+        return Plan(state=ReplicaState.DELETED, code="deleted", reason="the image was deleted")
+    if not is_ours(situation):
+        return Plan(state=ReplicaState.SOURCE_MISSING, code="not_ours",
+                    reason="the image was deleted; the one under its id in this region was not made by this server")
+    if record is not None and record.origin is Origin.ADOPTED:
+        return Plan(state=ReplicaState.SOURCE_MISSING, code="adopted_kept",
+                    reason="the image was deleted; its replica was here before this server and is kept")
+    return Plan(state=ReplicaState.WAITING, code="deleting", reason="the image was deleted",
+                actions=_deletion(replica, cause="source_removed"))
+
+
+def _deletion(replica: Image, cause: str) -> tuple[act.Action, ...]:
+    delete = act.DeleteReplica(replica_id=replica.id, cause=cause)
+    if not replica.protected:
+        return (delete,)
+    return (act.UpdateReplica(replica_id=replica.id, changes=ImageChanges(fields={"protected": False})), delete)
+
+
+def _plan_waiting_for_source(situation: Situation, source: Image) -> Plan:
+    """An abandoned image stays queued for ever: the older it is, the more rarely it is looked at."""
+    age = max(0.0, situation.now - (source.updated_at or situation.now))
+    status = "importing" if source.importing else source.status
+    return Plan(state=ReplicaState.WAITING, code="source_not_ready", reason=f"the image is {status}",
+                delay_seconds=max(situation.source_poll_seconds, age / 2))
+
+
+def _plan_creation(situation: Situation, source: Image) -> Plan:
+    record = situation.record
+    replica_id = record.replica_id if record and record.replica_id else situation.image_id
+    new = NewImage(
+        id=replica_id, name=source.name, owner=situation.service_project_id, visibility="private", protected=False,
+        os_hidden=True, disk_format=source.disk_format, container_format=source.container_format,
+        min_disk=source.min_disk, min_ram=source.min_ram, tags=source.tags, properties=source.properties)
+    copy = act.CopyBytes(replica_id=replica_id, size=source.size, digest=source.digest)
+    return Plan(state=ReplicaState.COPYING, code="creating", reason="the region has no copy of the image",
+                actions=(act.CreateReplica(new=new), copy))
+
+
+def _plan_stranger(situation: Situation, source: Image, replica: Image) -> Plan:
+    """An image that stands under the id though we did not make it: adopted when owner and bytes agree."""
+    if replica.owner == source.owner and replica.has_bytes:
+        proof = diff_bytes(source, replica, situation.record)
+        if proof is Bytes.MATCH:
+            return Plan(state=ReplicaState.WAITING, code="adopting", reason="an identical image was here before",
+                        actions=(act.AdoptReplica(replica_id=replica.id),))
+        if proof is Bytes.UNPROVED:
+            return Plan(state=ReplicaState.WAITING, code="verifying", reason="an image under the id was here before",
+                        actions=(act.VerifyByReading(replica_id=replica.id),))
+    what = [name for name in ("owner", "status", "size") if getattr(replica, name) != getattr(source, name)]
+    return Plan(state=ReplicaState.CONFLICT, code="conflict",
+                reason="an image that this server did not make stands under the id, with another "
+                       f"{' and '.join(what) or 'content'}; it is left alone")
+
+
+def _plan_ours(situation: Situation, source: Image, replica: Image) -> Plan:
+    if replica.status == "queued":
+        return _plan_filling(situation, source, replica)
+    if replica.status in IN_MAKING:
+        return _plan_saving(situation, replica)
+    if not replica.has_bytes:
+        return _replace(replica, IdReason.ID_BURNED, f"the replica is {replica.status}")
+    proof = diff_bytes(source, replica, situation.record)
+    if proof is Bytes.DIFFER:
+        return _replace(replica, IdReason.BYTES_DIFFER, "the replica has other bytes than the image")
+    if proof is Bytes.UNPROVED:
+        return Plan(state=ReplicaState.WAITING, code="verifying", reason="the two hashes cannot be compared",
+                    actions=(act.VerifyByReading(replica_id=replica.id),))
+    difference = diff_images(source, replica)
+    if difference.formats:
+        return _replace(replica, IdReason.FORMAT_DIFFERS, "formats of an active image cannot be changed")
+    if not difference:
+        return Plan(state=ReplicaState.IN_SYNC, code="in_sync", reason="same as the image, bytes verified")
+    return Plan(state=ReplicaState.WAITING, code="updating", reason=f"differs in {', '.join(difference.names())}",
+                actions=_plan_metadata(difference, source, replica))
+
+
+def _plan_filling(situation: Situation, source: Image, replica: Image) -> Plan:
+    """Before bytes arrive the replica must be out of everybody's reach, and have the formats it will keep."""
+    fields: dict[str, object] = dict(diff_images(source, replica).formats)
+    wanted = {"owner": situation.service_project_id, "visibility": "private", "os_hidden": True}
+    fields.update({name: value for name, value in wanted.items() if getattr(replica, name) != value})
+    copy = act.CopyBytes(replica_id=replica.id, size=source.size, digest=source.digest)
+    # Members can be changed only while it is shared, and would come back with it.
+    removals = tuple(act.RemoveMember(replica_id=replica.id, member_id=member.member_id)
+                     for member in replica.members or ())
+    update = (act.UpdateReplica(replica_id=replica.id, changes=ImageChanges(fields=fields)),) if fields else ()
+    return Plan(state=ReplicaState.COPYING, code="copying", reason="the replica has no bytes yet",
+                actions=(*removals, *update, copy))
+
+
+def _plan_saving(situation: Situation, replica: Image) -> Plan:
+    since = situation.record.saving_since if situation.record else None
+    if since is not None and situation.now - since >= situation.saving_timeout_seconds:
+        return _replace(replica, IdReason.STUCK_SAVING,
+                        f"the replica stayed in {replica.status}: its Glance died during an upload")
+    return Plan(state=ReplicaState.WAITING, code="replica_saving", reason=f"the replica is {replica.status}",
+                delay_seconds=situation.wait_seconds)
+
+
+def _replace(replica: Image, why: IdReason, reason: str) -> Plan:
+    return Plan(state=ReplicaState.WAITING, code=why.value, reason=reason,
+                actions=(*_deletion(replica, cause=why.value), act.TakeNewId(reason=why)))
+
+
+def _plan_metadata(difference: Difference, source: Image, replica: Image) -> tuple[act.Action, ...]:
+    found: list[act.Action] = [act.RemoveMember(replica_id=replica.id, member_id=member_id)
+                               for member_id in difference.members.remove]
+    if difference.deactivate:
+        found.append(act.Deactivate(replica_id=replica.id))
+    members = [*difference.members.add, *difference.members.change]
+    protect_last = bool(members) and difference.fields.get("protected") is True
+    changes = patch_for(difference, without=frozenset({"protected"}) if protect_last else frozenset())
+    if changes:
+        found.append(act.UpdateReplica(replica_id=replica.id, changes=changes))
+    added = {member.member_id for member in difference.members.add}
+    found.extend(act.SetMember(replica_id=replica.id, member_id=member.member_id, status=member.status,
+                               add=member.member_id in added) for member in members)
+    if protect_last:
+        found.append(act.UpdateReplica(replica_id=replica.id, changes=ImageChanges(fields={"protected": True})))
+    if difference.reactivate:
+        found.append(act.Reactivate(replica_id=replica.id))
+    return tuple(found)

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which cascaded regions an image belongs in (pure). Called by the service, converge and reconcile."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from glancesync.model.image import Image
+
+
+def select_region_names(strategy: str, cascaded: Iterable[str]) -> frozenset[str]:
+    """The regions that the strategy (None or ALL, in any case) gives to every image."""
+    return frozenset(cascaded) if strategy.upper() == "ALL" else frozenset()
+
+
+def is_transient(image: Image, transient_property: str | None) -> bool:
+    """Whether the image says of itself that it is to be left alone."""
+    return transient_property is not None and transient_property in image.properties
