@@ -96,8 +96,8 @@ class RegionClient(abc.ABC):
         none (204) or is gone."""
 
     @abc.abstractmethod
-    def upload_data(self, image_id: str, chunks: Iterable[bytes], *, size: int) -> None:
-        """One chunked PUT with the announced size in bytes, of an image that is queued.
+    def upload_data(self, image_id: str, chunks: Iterable[bytes], *, size: int | None) -> None:
+        """One chunked PUT with the announced size in bytes (None: not known), of an image that is queued.
 
         The request is sent exactly once: no retry, no redirect, no second try with a new token (`chunks` cannot be
         read twice, and a repeated request would make a wrong image active). An exception out of `chunks` aborts the

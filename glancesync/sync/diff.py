@@ -104,8 +104,8 @@ def diff_members(source: Image, replica: Image) -> MemberDifference:
 def diff_bytes(source: Image, replica: Image, record: ReplicaRecord | None) -> Bytes:
     """How the bytes stand, from sizes and hashes alone.
 
-    Where source and target hash differently, or the source has no hash, the digest that was verified when the bytes
-    were copied (in the record) stands in for the source's.
+    Where source and target hash differently, or the source has no hash, the record's digest stands in for the source's:
+    it was computed from the source's bytes, for this replica.
     """
     if not replica.has_bytes:
         return Bytes.ABSENT
@@ -113,9 +113,13 @@ def diff_bytes(source: Image, replica: Image, record: ReplicaRecord | None) -> B
         return Bytes.DIFFER
     if source.digest and replica.digest and source.digest.algorithm == replica.digest.algorithm:
         return Bytes.MATCH if source.digest.value == replica.digest.value else Bytes.DIFFER
-    if record and record.digest and record.replica_id == replica.id and record.size == replica.size:
-        return Bytes.MATCH if record.digest == replica.digest else Bytes.UNPROVED
-    return Bytes.UNPROVED
+    if record is None or record.digest is None or record.replica_id != replica.id or record.size != replica.size:
+        return Bytes.UNPROVED
+    if replica.digest is None:  # a Glance that computes none: it was read back when the record was written
+        return Bytes.MATCH
+    if replica.digest.algorithm != record.digest.algorithm:
+        return Bytes.UNPROVED
+    return Bytes.MATCH if replica.digest == record.digest else Bytes.DIFFER
 
 
 def patch_for(difference: Difference, *, without: frozenset[str] = frozenset()) -> ImageChanges:

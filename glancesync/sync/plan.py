@@ -23,6 +23,8 @@ from glancesync.sync.strategy import is_transient
 
 #: A source in one of these is still being made.
 IN_MAKING = frozenset({"queued", "saving", "uploading", "importing"})
+#: Cause of a deletion that follows one in the cascading region.
+SOURCE_REMOVED = "source_removed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,7 @@ def _plan_without_source(situation: Situation) -> Plan:
         return Plan(state=ReplicaState.SOURCE_MISSING, code="adopted_kept",
                     reason="the image was deleted; its replica was here before this server and is kept")
     return Plan(state=ReplicaState.WAITING, code="deleting", reason="the image was deleted",
-                actions=_deletion(replica, cause="source_removed"))
+                actions=_deletion(replica, cause=SOURCE_REMOVED))
 
 
 def _deletion(replica: Image, cause: str) -> tuple[act.Action, ...]:

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be asked of a sync server. Called by the API's handlers, the commands and the timers."""
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from glancesync.clock import Clock
+from glancesync.conf.sync import SyncSettings
+from glancesync.db.engine import Database
+from glancesync.exceptions import InvalidInputError, RegionNotFoundError
+from glancesync.model.event import Event, Operation
+from glancesync.model.task import Pair, Run, Task, TaskFilter, Trigger
+from glancesync.regions.directory import RegionDirectory
+from glancesync.service.events import store_events
+from glancesync.service.views import ImageViews
+from glancesync.sync.actions import CopyBytes, describe
+from glancesync.sync.converge import Converger
+from glancesync.sync.plan import Plan
+from glancesync.sync.reconcile import Reconciler, RegionReport
+from glancesync.sync.records import ensure_rows, regions_with_rows
+from glancesync.sync.strategy import select_region_names
+from glancesync.tasks.queue import TaskQueue
+
+_BATCH = 500
+
+
+class Service:
+    """Everything that enters becomes tasks through `_submit_pairs`; answers are given after the commit.
+
+    `ring` wakes the worker, `request_reconcile` asks the timer for a pass soon.
+    """
+
+    def __init__(self, *, database: Database, queue: TaskQueue, directory: RegionDirectory,  # noqa: PLR0913
+                 converger: Converger, reconciler: Reconciler, settings: SyncSettings, clock: Clock,
+                 ring: Callable[[], None], request_reconcile: Callable[[], None]) -> None:
+        self._database = database
+        self._queue = queue
+        self._directory = directory
+        self._converger = converger
+        self._reconciler = reconciler
+        self._settings = settings
+        self._clock = clock
+        self._ring = ring
+        self._request_reconcile = request_reconcile
+        self._views = ImageViews(database)
+
+    # -- in ------------------------------------------------------------------------------------------------------
+
+    def submit_events(self, events: Sequence[Event]) -> list[Task]:
+        """Store what the filter reported and submit the images it names, in one transaction. Idempotent by event id:
+        an event that was seen before starts nothing again, but its tasks are answered."""
+        regions = self._wanted_regions()
+        now = self._clock.now()
+
+        def work(connection: sa.Connection) -> list[Task]:
+            fresh = store_events(connection, events, now)
+            tasks: dict[str, Task] = {}
+            for event in fresh:
+                if event.image_id is not None:
+                    found = self._submit_in(connection, [event.image_id], regions, trigger=Trigger.EVENT,
+                                            request_id=event.request_id, wanted_at=min(event.at, now))
+                    tasks.update((task.id, task) for task in found)
+            return list(tasks.values())
+
+        tasks = self._database.run(work)
+        if any(event.operation is Operation.ALL for event in events):
+            self._request_reconcile()
+        self._ring()
+        return tasks or self._tasks_of({event.image_id for event in events if event.image_id})
+
+    def hint(self, image_id: str, *, trigger: Trigger, request_id: str | None) -> list[Task]:
+        """Look at the image again in every region that has or should have it."""
+        return self._submit_images([image_id], None, trigger=trigger, request_id=request_id)
+
+    def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
+               request_id: str | None) -> list[Task]:
+        """Submit the images named; None compares everything and submits what differs. Raises RegionNotFoundError."""
+        self._check_regions(regions)
+        if image_ids is not None:
+            return self._submit_images(image_ids, regions, trigger=Trigger.API, request_id=request_id)
+        return self.reconcile({}, regions=regions, trigger=Trigger.API, request_id=request_id)
+
+    def reconcile(self, reports: dict[str, RegionReport], *, regions: Collection[str] | None = None,
+                  trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None) -> list[Task]:
+        """One pass over everything; `reports` is filled by region. Submits in batches while it goes."""
+        tasks: list[Task] = []
+        batch: list[Pair] = []
+        for finding in self._reconciler.compare(reports, regions=regions):
+            batch.append(Pair(finding.image_id, finding.region))
+            if len(batch) >= _BATCH:
+                tasks += self._submit_pairs(batch, trigger=trigger, request_id=request_id)
+                batch = []
+        return tasks + (self._submit_pairs(batch, trigger=trigger, request_id=request_id) if batch else [])
+
+    def plan(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None) -> list[dict[str, Any]]:
+        """What a submit would do now, image by image and region by region. Changes nothing."""
+        self._check_regions(regions)
+        if image_ids is None:
+            found = self._reconciler.compare({}, regions=regions)
+            return [_plan_view(each.image_id, each.region, each.plan) for each in found]
+        names = sorted(regions) if regions is not None else [each.name for each in self._directory.cascaded()]
+        return [_plan_view(image_id, name, self._converger.plan(image_id, name))
+                for image_id in image_ids for name in names]
+
+    def retry_task(self, task_id: str) -> Task:
+        task = self._queue.retry(task_id)
+        self._ring()
+        return task
+
+    def cancel_task(self, task_id: str) -> Task:
+        return self._queue.cancel(task_id)
+
+    # -- out -----------------------------------------------------------------------------------------------------
+
+    def list_images(self, *, limit: int, marker: str | None, owner: str | None,
+                    filters: dict[str, Any]) -> list[dict[str, Any]]:
+        """Images by ascending id after `marker`, each with its regions; `owner` narrows to one project."""
+        return self._views.list_images(limit=limit, marker=marker, owner=owner, filters=filters)
+
+    def get_image(self, image_id: str) -> dict[str, Any]:
+        """By the image's id or by that of a replica. Raises ImageNotFoundError."""
+        return self._views.get_image(image_id)
+
+    def owner_of(self, image_id: str) -> str | None:
+        """The project that owns the image, None when it has none or is not known."""
+        return self._views.owner_of(image_id)
+
+    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None) -> list[Task]:
+        return self._queue.list_tasks(task_filter, limit, marker)
+
+    def get_task(self, task_id: str) -> Task:
+        return self._queue.get_task(task_id)
+
+    def list_runs(self, task_id: str) -> list[Run]:
+        return self._queue.list_runs(task_id)
+
+    def list_regions(self) -> list[dict[str, Any]]:
+        """The catalog's regions with the number of replicas by state."""
+        counts = self._views.count_states()
+        cascading = self._directory.cascading()
+        return [{"name": region.name, "endpoint": region.endpoint, "cascading": region.cascading,
+                 "images": counts.get(region.name, {})} for region in [cascading, *self._directory.cascaded()]]
+
+    def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
+        """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""
+        self._check_regions(region_names)
+        return [region.endpoint for region in self._directory.cascaded()
+                if not region_names or region.name in region_names]
+
+    # -- within --------------------------------------------------------------------------------------------------
+
+    def _submit_images(self, image_ids: Sequence[str], regions: Sequence[str] | None, *, trigger: Trigger,
+                       request_id: str | None) -> list[Task]:
+        names = frozenset(regions) if regions is not None else None
+        wanted, now = self._wanted_regions(), self._clock.now()
+
+        def work(connection: sa.Connection) -> list[Task]:
+            return self._submit_in(connection, image_ids, wanted, only=names, trigger=trigger, request_id=request_id,
+                                   wanted_at=now)
+
+        tasks = self._database.run(work)
+        self._ring()
+        return tasks
+
+    def _submit_in(self, connection: sa.Connection, image_ids: Sequence[str], wanted: frozenset[str], *,
+                   trigger: Trigger, request_id: str | None, wanted_at: float,
+                   only: frozenset[str] | None = None) -> list[Task]:
+        """The regions that should have the image, and those that have a record of it (they may have to lose it)."""
+        recorded = regions_with_rows(connection, image_ids)
+        pairs = [Pair(image_id, region) for image_id in dict.fromkeys(image_ids)
+                 for region in sorted(wanted | recorded.get(image_id, set())) if only is None or region in only]
+        ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=wanted_at)
+        return self._queue.submit_in(connection, pairs, trigger=trigger, request_id=request_id)
+
+    def _submit_pairs(self, pairs: Iterable[Pair], *, trigger: Trigger, request_id: str | None) -> list[Task]:
+        pairs, now = list(pairs), self._clock.now()
+
+        def work(connection: sa.Connection) -> list[Task]:
+            ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=now)
+            return self._queue.submit_in(connection, pairs, trigger=trigger, request_id=request_id)
+
+        tasks = self._database.run(work)
+        self._ring()
+        return tasks
+
+    def _tasks_of(self, image_ids: Collection[str]) -> list[Task]:
+        return [task for image_id in sorted(image_ids)
+                for task in self._queue.list_tasks(TaskFilter(image_id=image_id), 1000, None)]
+
+    def _wanted_regions(self) -> frozenset[str]:
+        return select_region_names(self._settings.sync_strategy, [each.name for each in self._directory.cascaded()])
+
+    def _check_regions(self, names: Sequence[str] | None) -> None:
+        known = {each.name for each in self._directory.cascaded()}
+        for name in names or ():
+            if name == self._directory.cascading().name:
+                raise InvalidInputError(f"{name} is the cascading region; images are copied from it, never to it")
+            if name not in known:
+                raise RegionNotFoundError(f"there is no cascaded region {name!r}; there are {', '.join(sorted(known))}")
+
+
+def _plan_view(image_id: str, region: str, plan: Plan) -> dict[str, Any]:
+    size = sum(action.size or 0 for action in plan.actions if isinstance(action, CopyBytes))
+    return {"image_id": image_id, "region": region, "state": plan.state.value, "reason_code": plan.code,
+            "reason": plan.reason, "actions": [describe(action) for action in plan.actions], "bytes": size}

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person is shown of images and their regions. Called by the core; reads rows, asks no region."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from glancesync.clock import isoformat
+from glancesync.db.engine import Database
+from glancesync.db.schema import images, replicas, tasks
+from glancesync.exceptions import ImageNotFoundError
+from glancesync.model.replica import ReplicaState
+
+_LIVE = ("waiting", "running")
+
+
+class ImageViews:
+    """Joins images, replicas and the tasks that work on them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def list_images(self, *, limit: int, marker: str | None, owner: str | None,
+                    filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """`filters`: state, region, reason_code of at least one of its regions. Images by ascending id."""
+        def work(connection: sa.Connection) -> list[dict[str, Any]]:
+            query = sa.select(replicas.c.image_id).distinct().order_by(replicas.c.image_id).limit(limit)
+            if marker:
+                query = query.where(replicas.c.image_id > marker)
+            if owner is not None:
+                query = query.join(images, images.c.image_id == replicas.c.image_id).where(images.c.owner == owner)
+            for name in ("state", "region", "reason_code"):
+                if filters.get(name) is not None:
+                    query = query.where(replicas.c[name] == filters[name])
+            return _views(connection, list(connection.scalars(query)))
+
+        return self._database.run(work)
+
+    def get_image(self, image_id: str) -> dict[str, Any]:
+        """By the image's id, or by a replica's. Raises ImageNotFoundError."""
+        def work(connection: sa.Connection) -> list[dict[str, Any]]:
+            return _views(connection, [image_id]) or _views(connection, list(connection.scalars(
+                sa.select(replicas.c.image_id).where(replicas.c.replica_id == image_id).limit(1))))
+
+        found = self._database.run(work)
+        if not found:
+            raise ImageNotFoundError(f"no image {image_id} is known to this server")
+        return found[0]
+
+    def owner_of(self, image_id: str) -> str | None:
+        def work(connection: sa.Connection) -> str | None:
+            return connection.scalar(sa.select(images.c.owner).where(images.c.image_id == image_id))
+
+        return self._database.run(work)
+
+    def count_states(self) -> dict[str, dict[str, int]]:
+        """Region to state to number of replicas."""
+        def work(connection: sa.Connection) -> dict[str, dict[str, int]]:
+            found: dict[str, dict[str, int]] = {}
+            for region, state, count in connection.execute(
+                    sa.select(replicas.c.region, replicas.c.state, sa.func.count()).group_by(
+                        replicas.c.region, replicas.c.state)):
+                found.setdefault(region, {})[state] = count
+            return found
+
+        return self._database.run(work)
+
+
+def _views(connection: sa.Connection, image_ids: Sequence[str]) -> list[dict[str, Any]]:
+    if not image_ids:
+        return []
+    shown = {row["image_id"]: row for row in connection.execute(
+        sa.select(images).where(images.c.image_id.in_(image_ids))).mappings()}
+    works = {(row["image_id"], row["region"]): row for row in connection.execute(
+        sa.select(tasks).where(tasks.c.image_id.in_(image_ids))).mappings()}
+    found: dict[str, dict[str, Any]] = {}
+    for row in connection.execute(sa.select(replicas).where(replicas.c.image_id.in_(image_ids))
+                                  .order_by(replicas.c.image_id, replicas.c.region)).mappings():
+        image_id = row["image_id"]
+        if image_id not in found:
+            found[image_id] = _image_view(image_id, shown.get(image_id))
+        found[image_id]["regions"].append(_region_view(row, works.get((image_id, row["region"]))))
+    return list(found.values())
+
+
+def _image_view(image_id: str, row: Mapping[str, Any] | None) -> dict[str, Any]:
+    fields = ("name", "owner", "status", "visibility", "size")
+    view: dict[str, Any] = {"id": image_id, **{name: row[name] if row else None for name in fields}}
+    view["updated_at"] = isoformat(row["updated_at"]) if row else None
+    view["removed_at"] = isoformat(row["removed_at"]) if row else None
+    view["regions"] = []
+    return view
+
+
+def _region_view(row: Mapping[str, Any], task: Mapping[str, Any] | None) -> dict[str, Any]:
+    live = task if task is not None and task["state"] in _LIVE else None
+    total = live["bytes_total"] if live and live["bytes_total"] is not None else row["size"]
+    done = live["bytes_done"] if live and row["state"] != ReplicaState.IN_SYNC.value else row["size"]
+    digest = ({"algorithm": row["digest_algorithm"], "value": row["digest_value"]} if row["digest_value"] else None)
+    return {"region": row["region"], "state": row["state"], "reason_code": row["reason_code"],
+            "reason": row["reason"], "bytes_done": done, "bytes_total": total, "replica_id": row["replica_id"],
+            "id_reason": row["id_reason"], "origin": row["origin"], "digest": digest,
+            "verified_at": isoformat(row["verified_at"]), "synced_at": isoformat(row["synced_at"]),
+            "lag_seconds": row["lag_seconds"], "rate_bytes_per_second": row["rate_bytes_per_second"],
+            "attempts": task["attempts"] if task else 0,
+            "next_try_at": isoformat(live["run_at"]) if live and live["state"] == "waiting" else None,
+            "task_id": task["id"] if task else None}

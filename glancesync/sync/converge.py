@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes one image in one region what it should be: read, plan, execute, until the plan is empty, then record.
+
+Called by the worker for each claimed task, and by the service for a dry run.
+"""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from glancesync.clock import Clock
+from glancesync.conf.sync import SyncSettings
+from glancesync.exceptions import GlanceSyncError, IdBurnedError, RegionConflictError, Verdict
+from glancesync.model.image import Image
+from glancesync.model.replica import ReplicaRecord, ReplicaState
+from glancesync.regions.directory import RegionDirectory
+from glancesync.sync.execute import Executor, Run
+from glancesync.sync.plan import IN_MAKING, Plan, Situation, plan_replica
+from glancesync.sync.records import ReplicaRecords
+from glancesync.sync.run import RunHandle
+from glancesync.sync.strategy import select_region_names
+
+LOG = logging.getLogger(__name__)
+#: create and fill, reveal, see that nothing differs; more only when somebody changes things meanwhile.
+MAX_ROUNDS = 8
+#: A removal that was reported this long before the image was seen is no race between the two.
+_REMOVAL_RACE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converged:
+    """Where the pair stands at the end of a run, the bytes that it moved, and when to look again by itself."""
+
+    plan: Plan
+    bytes_moved: int
+
+
+class Converger:
+    """Holds what a run needs; keeps nothing of a run."""
+
+    def __init__(self, *, directory: RegionDirectory, records: ReplicaRecords, executor: Executor,
+                 settings: SyncSettings, clock: Clock, service_project_id: Callable[[], str],
+                 wait_seconds: float) -> None:
+        self._directory = directory
+        self._records = records
+        self._executor = executor
+        self._settings = settings
+        self._clock = clock
+        self._service_project_id = service_project_id
+        self._wait_seconds = wait_seconds
+
+    def converge(self, image_id: str, region: str, handle: RunHandle) -> Converged:
+        """Raises GlanceSyncErrors after noting them in the pair's record; LeaseLostError and TaskCancelledError are
+        raised without writing anything."""
+        try:
+            return self._converge(image_id, region, handle)
+        except GlanceSyncError as error:
+            if error.verdict is not Verdict.DROP:
+                self._note_error(image_id, region, error)
+            raise
+
+    def plan(self, image_id: str, region: str) -> Plan:
+        """What a run would do now. Changes nothing anywhere."""
+        return plan_replica(self._look(image_id, region))
+
+    def _converge(self, image_id: str, region: str, handle: RunHandle) -> Converged:
+        moved = 0
+        for _ in range(MAX_ROUNDS):
+            handle.check()
+            situation = self._look(image_id, region)
+            self._keep(situation)
+            plan = plan_replica(situation)
+            if not plan.actions:
+                self._note_end(situation, plan)
+                return Converged(plan=plan, bytes_moved=moved)
+            run = Run(image_id=image_id, region=region, source=situation.source, handle=handle,
+                      reader=self._directory.client(self._directory.cascading().name),
+                      target=self._directory.client(region))
+            try:
+                self._executor.execute(plan.actions, run)
+            except IdBurnedError as error:
+                LOG.info("image %s in %s takes a new id: %s", image_id, region, error)
+            moved += run.bytes_moved
+        raise RegionConflictError(f"image {image_id} in {region} did not settle in {MAX_ROUNDS} rounds; somebody else "
+                                  "changes it at the same time")
+
+    def _look(self, image_id: str, region: str) -> Situation:
+        """Read both sides and the record. Only Glance's own 404 makes an image None."""
+        known = self._records.read(image_id, region)
+        source = self._directory.client(self._directory.cascading().name).find_image(image_id)
+        replica_id = known.replica.replica_id if known.replica and known.replica.replica_id else image_id
+        replica = self._directory.client(region).find_image(replica_id)
+        cascaded = [each.name for each in self._directory.cascaded()]
+        return Situation(
+            image_id=image_id, region=region, source=source, replica=replica, record=known.replica,
+            removal=known.removal, now=self._clock.now(), service_project_id=self._service_project_id(),
+            wanted=region in select_region_names(self._settings.sync_strategy, cascaded),
+            transient_property=self._settings.transient_property, wait_seconds=self._wait_seconds,
+            saving_timeout_seconds=self._settings.replica_saving_timeout_seconds,
+            source_poll_seconds=self._settings.source_poll_seconds)
+
+    def _keep(self, situation: Situation) -> None:
+        """Write down what was seen and later decisions rest on."""
+        if situation.source is not None:
+            self._records.note_image(situation.source, now=situation.now)
+            if situation.removal is not None:
+                self._records.forget_removal(situation.image_id, before=situation.now - _REMOVAL_RACE_SECONDS)
+        since = _saving_since(situation.replica, situation.record, situation.now)
+        if since != (situation.record.saving_since if situation.record else None):
+            self._records.update(situation.image_id, situation.region, saving_since=since)
+
+    def _note_end(self, situation: Situation, plan: Plan) -> None:
+        columns: dict[str, object] = {"state": plan.state, "reason_code": plan.code, "reason": plan.reason}
+        if plan.state in (ReplicaState.IN_SYNC, ReplicaState.DELETED):
+            now = self._clock.now()
+            columns.update(synced_at=now, source_updated_at=situation.source and situation.source.updated_at)
+            record, replica = situation.record, situation.replica
+            if record and record.wanted_at is not None:
+                columns.update(wanted_at=None, lag_seconds=max(0.0, now - record.wanted_at))
+            if replica is not None:
+                columns.update(replica_id=replica.id, size=replica.size, digest=(record and record.digest)
+                               or replica.digest)
+                if record is None or record.verified_at is None:
+                    columns.update(verified_at=now)
+        self._records.update(situation.image_id, situation.region, **columns)
+
+    def _note_error(self, image_id: str, region: str, error: GlanceSyncError) -> None:
+        state = ReplicaState.CONFLICT if error.code == "conflict" else ReplicaState.FAILED
+        if error.verdict is Verdict.WAIT:
+            state = ReplicaState.WAITING
+        self._records.update(image_id, region, state=state, reason_code=error.code, reason=str(error))
+
+
+def _saving_since(replica: Image | None, record: ReplicaRecord | None, now: float) -> float | None:
+    if replica is None or replica.status not in IN_MAKING or replica.status == "queued":
+        return None
+    return record.saving_since if record and record.saving_since is not None else now

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries out the actions of a plan, one by one, with a look at the lease before each. Called by converge."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import singledispatchmethod
+
+from glancesync.clock import Clock
+from glancesync.exceptions import (
+    IdBurnedError,
+    ImageNotFoundError,
+    MemberNotFoundError,
+    RegionConflictError,
+    ReplicaConflictError,
+)
+from glancesync.model.image import Digest, Image
+from glancesync.model.replica import IdReason, Origin, ReplicaState
+from glancesync.regions.client import RegionClient
+from glancesync.sync import actions as act
+from glancesync.sync.hashing import is_known_algorithm
+from glancesync.sync.plan import SOURCE_REMOVED
+from glancesync.sync.records import ReplicaRecords
+from glancesync.sync.run import RunHandle
+from glancesync.sync.tee import Tee
+from glancesync.sync.verify import check_copy, read_digest
+
+LOG = logging.getLogger(__name__)
+DEFAULT_ALGORITHM = "sha512"
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One run of one pair: who takes part, and how many bytes it moved."""
+
+    image_id: str
+    region: str
+    source: Image | None
+    reader: RegionClient
+    target: RegionClient
+    handle: RunHandle
+    bytes_moved: int = 0
+
+
+class Executor:
+    """Knows how each action is done; decides nothing."""
+
+    def __init__(self, *, records: ReplicaRecords, tee: Tee, clock: Clock, new_id: Callable[[], str]) -> None:
+        self._records = records
+        self._tee = tee
+        self._clock = clock
+        self._new_id = new_id
+        self._algorithms: dict[str, str] = {}
+
+    def execute(self, actions: Iterable[act.Action], run: Run) -> None:
+        """Raises what the clients raise, LeaseLostError and TaskCancelledError; what was done until then stays done
+        and the next plan goes on from there."""
+        for action in actions:
+            run.handle.report(step=type(action).__name__)
+            run.handle.ensure_lease()
+            self._do(action, run)
+
+    @singledispatchmethod
+    def _do(self, action: object, run: Run) -> None:
+        raise TypeError(f"no way to carry out {type(action).__name__}")
+
+    @_do.register
+    def _create(self, action: act.CreateReplica, run: Run) -> None:
+        self._note(run, replica_id=action.new.id, origin=Origin.INTENDED)
+        try:
+            run.target.create_image(action.new)
+        except IdBurnedError:
+            self._take_new_id(act.TakeNewId(reason=IdReason.ID_BURNED), run)
+            raise
+        self._note(run, origin=Origin.CREATED)
+
+    @_do.register
+    def _copy(self, action: act.CopyBytes, run: Run) -> None:
+        source = _need(run.source)
+        self._note(run, state=ReplicaState.COPYING, reason_code="copying", reason=None)
+        started = self._clock.monotonic()
+        result = self._tee.copy(source, run.reader, run.target, replica_id=action.replica_id,
+                                algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM), handle=run.handle)
+        seconds = max(self._clock.monotonic() - started, 1e-6)
+        run.bytes_moved += result.size
+        run.handle.report(step="verifying")
+        replica = run.target.get_image(action.replica_id, with_members=False)
+        if replica.digest and is_known_algorithm(replica.digest.algorithm):
+            self._algorithms[run.region] = replica.digest.algorithm
+        digest = check_copy(result, replica, run.region)
+        self._note(run, digest=digest, size=result.size, rate_bytes_per_second=result.size / seconds,
+                   verified_at=self._clock.now() if digest else None)
+
+    @_do.register
+    def _verify(self, action: act.VerifyByReading, run: Run) -> None:
+        source = _need(run.source)
+        replica = run.target.get_image(action.replica_id, with_members=False)
+        algorithm = (replica.digest or source.digest or Digest(algorithm=DEFAULT_ALGORITHM, value="")).algorithm
+        expected = read_digest(run.reader, source, algorithm, run.handle)
+        if replica.digest is None and read_digest(run.target, replica, algorithm, run.handle) != expected:
+            raise ReplicaConflictError(f"image {replica.id} in {run.region} has other bytes than image {source.id}; "
+                                       "delete one of them")
+        self._note(run, replica_id=replica.id, digest=expected, size=replica.size, verified_at=self._clock.now())
+
+    @_do.register
+    def _adopt(self, action: act.AdoptReplica, run: Run) -> None:
+        replica = run.target.get_image(action.replica_id, with_members=False)
+        self._note(run, replica_id=replica.id, origin=Origin.ADOPTED, digest=replica.digest, size=replica.size,
+                   verified_at=self._clock.now())
+
+    @_do.register
+    def _update(self, action: act.UpdateReplica, run: Run) -> None:
+        run.target.update_image(action.replica_id, action.changes)
+
+    @_do.register
+    def _remove_member(self, action: act.RemoveMember, run: Run) -> None:
+        run.target.remove_member(action.replica_id, action.member_id)
+
+    @_do.register
+    def _set_member(self, action: act.SetMember, run: Run) -> None:
+        if action.add:
+            run.target.add_member(action.replica_id, action.member_id)
+        if not action.add or action.status != "pending":
+            try:
+                run.target.set_member_status(action.replica_id, action.member_id, action.status)
+            except MemberNotFoundError as error:
+                raise RegionConflictError(f"member {action.member_id} of image {action.replica_id} in {run.region} "
+                                         "was removed meanwhile; it is looked at again") from error
+
+    @_do.register
+    def _deactivate(self, action: act.Deactivate, run: Run) -> None:
+        run.target.deactivate_image(action.replica_id)
+
+    @_do.register
+    def _reactivate(self, action: act.Reactivate, run: Run) -> None:
+        run.target.reactivate_image(action.replica_id)
+
+    @_do.register
+    def _delete(self, action: act.DeleteReplica, run: Run) -> None:
+        if action.cause == SOURCE_REMOVED and run.reader.find_image(run.image_id, with_members=False) is not None:
+            raise RegionConflictError(f"image {run.image_id} is in the cascading region after all; nothing is deleted")
+        try:
+            run.target.delete_image(action.replica_id)
+        except ImageNotFoundError:
+            LOG.info("image %s in %s was gone already", action.replica_id, run.region)
+        else:
+            LOG.info("deleted image %s in %s: %s", action.replica_id, run.region, action.cause)
+
+    @_do.register
+    def _take_new_id(self, action: act.TakeNewId, run: Run) -> None:
+        self._note(run, replica_id=self._new_id(), id_reason=action.reason, origin=Origin.INTENDED, digest=None,
+                   size=None, verified_at=None, saving_since=None)
+
+    def _note(self, run: Run, **columns: object) -> None:
+        self._records.update(run.image_id, run.region, **columns)
+
+
+def _need(source: Image | None) -> Image:
+    if source is None:
+        raise RegionConflictError("bytes were to be copied of an image that is not there any more")
+    return source

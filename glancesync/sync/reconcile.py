@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compares everything and names what differs. Called by the service; what it finds goes through the same door as events.
+
+The source is listed once, by ascending id. Each page of it is a window of ids; every region's listing and records are
+advanced to the window's end, so memory holds one window whatever the number of images:
+
+    source   a b d | f g h          window 1 ends at d
+    RegionTwo  a c d | g h          -> b is missing, c is surplus
+    records  a b c d | ...
+
+A region whose listing fails is left out of the rest of the pass; a source whose listing fails ends the pass.
+"""
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from glancesync.clock import Clock
+from glancesync.conf.sync import SyncSettings
+from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionForbiddenError
+from glancesync.model.image import Image, Member
+from glancesync.model.replica import ReplicaRecord, ReplicaState
+from glancesync.regions.client import RegionClient
+from glancesync.regions.directory import RegionDirectory
+from glancesync.sync.plan import Plan, Situation, plan_replica
+from glancesync.sync.records import ReplicaRecords
+from glancesync.sync.strategy import select_region_names
+
+LOG = logging.getLogger(__name__)
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A pair that needs a run, and what the run would do as far as a listing shows."""
+
+    image_id: str
+    region: str
+    plan: Plan
+
+
+@dataclass(kw_only=True)
+class RegionReport:
+    """What a pass saw in one region. `surplus` are replicas of ours without an image, `foreign` images that are not
+    ours; neither is touched."""
+
+    images: int = 0
+    findings: int = 0
+    surplus: list[str] = field(default_factory=list)
+    foreign: int = 0
+    error: str | None = None
+
+
+class _Cursor(Generic[Row]):
+    """An ascending stream that is read window by window."""
+
+    def __init__(self, rows: Iterator[Row], key: Callable[[Row], str]) -> None:
+        self._rows = rows
+        self._key = key
+        self._next: Row | None = None
+
+    def take_until(self, last: str | None) -> dict[str, Row]:
+        """Everything up to and with `last`; all that is left when None."""
+        found: dict[str, Row] = {}
+        while True:
+            if self._next is None:
+                self._next = next(self._rows, None)
+            if self._next is None or (last is not None and self._key(self._next) > last):
+                return found
+            found[self._key(self._next)] = self._next
+            self._next = None
+
+
+@dataclass(kw_only=True)
+class _Side:
+    """One cascaded region during a pass."""
+
+    client: RegionClient
+    images: _Cursor[Image]
+    records: _Cursor[ReplicaRecord]
+    report: RegionReport
+
+
+def list_all(client: RegionClient, page_size: int) -> Iterator[Image]:
+    """Hidden and visible images in one ascending stream."""
+    return heapq.merge(client.list_images(hidden=False, page_size=page_size),
+                       client.list_images(hidden=True, page_size=page_size), key=lambda image: image.id)
+
+
+class Reconciler:
+    """Reads; writes nothing and submits nothing."""
+
+    def __init__(self, *, directory: RegionDirectory, records: ReplicaRecords, settings: SyncSettings, page_size: int,
+                 clock: Clock, service_project_id: Callable[[], str]) -> None:
+        self._directory = directory
+        self._records = records
+        self._settings = settings
+        self._page_size = page_size
+        self._clock = clock
+        self._service_project_id = service_project_id
+
+    def compare(self, reports: dict[str, RegionReport], *, regions: Collection[str] | None = None) -> Iterator[Finding]:
+        """What differs, lazily; `reports` is filled by region name. Raises what listing the source raises."""
+        source = self._directory.client(self._directory.cascading().name)
+        names = [each.name for each in self._directory.cascaded() if regions is None or each.name in regions]
+        sides = {name: self._open(name, reports) for name in names}
+        for window, last in self._windows(source):
+            members = _MemberCache(source)
+            for name, side in sides.items():
+                if side.report.error is None:
+                    yield from self._compare_window(side, window, last, members, name)
+
+    def _open(self, name: str, reports: dict[str, RegionReport]) -> _Side:
+        client = self._directory.client(name)
+        report = reports[name] = RegionReport()
+        return _Side(client=client, report=report,
+                     images=_Cursor(list_all(client, self._page_size), lambda image: image.id),
+                     records=_Cursor(self._records.iterate(name), lambda record: record.image_id))
+
+    def _windows(self, source: RegionClient) -> Iterator[tuple[Mapping[str, Image], str | None]]:
+        """(images, last id) page by page; the last window is open-ended."""
+        window: dict[str, Image] = {}
+        for image in list_all(source, self._page_size):
+            window[image.id] = image
+            if len(window) >= self._page_size:
+                yield window, image.id
+                window = {}
+        yield window, None
+
+    def _compare_window(self, side: _Side, window: Mapping[str, Image], last: str | None, members: _MemberCache,
+                        region: str) -> Iterator[Finding]:
+        try:
+            images, records = side.images.take_until(last), side.records.take_until(last)
+            side.report.images += len(images)
+            found = [*self._check_images(side, window, images, records, members, region),
+                     *self._check_surplus(side, window, images, records, region)]
+        except GlanceSyncError as error:
+            LOG.warning("region %s is left out of this comparison: %s", region, error)
+            side.report.error = str(error)
+            return
+        side.report.findings += len(found)
+        yield from found
+
+    def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],  # noqa: PLR0913
+                      records: Mapping[str, ReplicaRecord], members: _MemberCache, region: str) -> Iterator[Finding]:
+        wanted = region in select_region_names(self._settings.sync_strategy, [region])
+        for image_id, image in window.items():
+            record = records.get(image_id)
+            replica = images.get(image_id)
+            if record and record.replica_id and record.replica_id != image_id:
+                replica = side.client.find_image(record.replica_id, with_members=False)
+            if replica is not None and replica.visibility == "shared":
+                replica = replace(replica, members=_list_members(side.client, replica.id))
+            source = replace(image, members=members.get(image)) if image.visibility == "shared" else image
+            plan = plan_replica(Situation(
+                image_id=image_id, region=region, source=source, replica=replica, record=record, removal=None,
+                wanted=wanted, now=self._clock.now(), service_project_id=self._service_project_id(),
+                transient_property=self._settings.transient_property,
+                saving_timeout_seconds=self._settings.replica_saving_timeout_seconds))
+            if needs_run(plan, record):
+                yield Finding(image_id=image_id, region=region, plan=plan)
+
+    def _check_surplus(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],
+                       records: Mapping[str, ReplicaRecord], region: str) -> Iterator[Finding]:
+        extra = {image_id for image_id in images if image_id not in window}
+        owners = self._records.find_by_replica(region, extra)
+        side.report.foreign += len(extra) - len(owners)
+        for record in owners.values():
+            # A replica under a new id sorts elsewhere than its image: only one look tells whether that is there.
+            if record.replica_id != record.image_id and record.state is not ReplicaState.SOURCE_MISSING:
+                if self._directory.client(self._directory.cascading().name).find_image(
+                        record.image_id, with_members=False) is not None:
+                    continue
+            side.report.surplus.append(record.image_id)
+            if record.state is not ReplicaState.SOURCE_MISSING:
+                yield Finding(image_id=record.image_id, region=region, plan=Plan(
+                    state=ReplicaState.SOURCE_MISSING, code="source_missing", reason="no image for this replica"))
+
+
+def needs_run(plan: Plan, record: ReplicaRecord | None) -> bool:
+    """Whether a run has something to do or to write down (pure)."""
+    if plan.actions:
+        return True
+    if record is None:
+        return plan.state not in (ReplicaState.UNWANTED, ReplicaState.WAITING)
+    return record.state is not plan.state
+
+
+class _MemberCache:
+    """Members of the source's images, read at most once a window whatever the number of regions."""
+
+    def __init__(self, client: RegionClient) -> None:
+        self._client = client
+        self._found: dict[str, tuple[Member, ...] | None] = {}
+
+    def get(self, image: Image) -> tuple[Member, ...] | None:
+        if image.id not in self._found:
+            self._found[image.id] = _list_members(self._client, image.id)
+        return self._found[image.id]
+
+
+def _list_members(client: RegionClient, image_id: str) -> tuple[Member, ...] | None:
+    """None when the image went away or is no longer shared since it was listed: its own event reports that."""
+    try:
+        return client.list_members(image_id)
+    except (ImageNotFoundError, RegionForbiddenError):
+        return None

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is written down of images and their replicas. Called by converge, reconcile and the service.
+
+Rows are per (image, region); only the run that holds the pair's task writes its replica row, so a row needs no lock.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from glancesync.db.engine import Database
+from glancesync.db.schema import images, replicas
+from glancesync.model.image import Digest, Image
+from glancesync.model.replica import IdReason, Origin, Removal, ReplicaRecord, ReplicaState
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRecord:
+    """What is known before a run looks: the replica's row and the proof of removal, where there are any."""
+
+    replica: ReplicaRecord | None
+    removal: Removal | None
+
+
+class ReplicaRecords:
+    """Reads and writes the tables `replicas` and `images`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, image_id: str, region: str) -> PairRecord:
+        def work(connection: sa.Connection) -> PairRecord:
+            row = connection.execute(sa.select(replicas).where(_pair(image_id, region))).mappings().first()
+            image = connection.execute(sa.select(images).where(images.c.image_id == image_id)).mappings().first()
+            return PairRecord(replica=_record(row) if row else None, removal=_removal(image) if image else None)
+
+        return self._database.run(work)
+
+    def update(self, image_id: str, region: str, **columns: Any) -> None:
+        """Set columns of the pair's row (by their names in ReplicaRecord); the row is made when there is none."""
+        values = _columns(columns)
+
+        def work(connection: sa.Connection) -> None:
+            changed = connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(**values))
+            if not changed.rowcount:
+                connection.execute(sa.insert(replicas).values(
+                    {"state": ReplicaState.WAITING.value, **values, "image_id": image_id, "region": region}))
+
+        self._database.run(work)
+
+    def note_image(self, image: Image, *, now: float) -> None:
+        """Keep what the API shows of an image; written only when it changed."""
+        shown = {"name": image.name, "owner": image.owner, "visibility": image.visibility, "status": image.status,
+                 "size": image.size, "updated_at": image.updated_at}
+
+        def work(connection: sa.Connection) -> None:
+            row = connection.execute(sa.select(images).where(images.c.image_id == image.id)).mappings().first()
+            if row is None:
+                connection.execute(sa.insert(images).values(image_id=image.id, seen_at=now, **shown))
+            elif any(row[name] != value for name, value in shown.items()):
+                connection.execute(sa.update(images).where(images.c.image_id == image.id).values(seen_at=now, **shown))
+
+        self._database.run(work)
+
+    def forget_removal(self, image_id: str, *, before: float) -> None:
+        """The image is there (again): a removal that was reported before that is no proof any more."""
+        def work(connection: sa.Connection) -> None:
+            connection.execute(
+                sa.update(images).where(images.c.image_id == image_id, images.c.removed_at < before)
+                .values(removed_at=None, removed_event_id=None, removed_request_id=None, removed_by_user=None))
+
+        self._database.run(work)
+
+    def iterate(self, region: str, *, page_size: int = 500) -> Iterator[ReplicaRecord]:
+        """All rows of a region by ascending image id, page by page."""
+        last = ""
+        while rows := self._page(region, last, page_size):
+            yield from rows
+            last = rows[-1].image_id
+
+    def find_by_replica(self, region: str, replica_ids: Iterable[str]) -> dict[str, ReplicaRecord]:
+        """Replica id to the row that claims it, for those that a row claims as ours."""
+        wanted = sorted(replica_ids)
+
+        def work(connection: sa.Connection) -> dict[str, ReplicaRecord]:
+            found: dict[str, ReplicaRecord] = {}
+            for start in range(0, len(wanted), 500):
+                rows = connection.execute(sa.select(replicas).where(
+                    replicas.c.region == region, replicas.c.origin.is_not(None),
+                    replicas.c.replica_id.in_(wanted[start:start + 500]))).mappings()
+                found.update((row["replica_id"], _record(row)) for row in rows)
+            return found
+
+        return self._database.run(work) if wanted else {}
+
+    def _page(self, region: str, after: str, limit: int) -> Sequence[ReplicaRecord]:
+        def work(connection: sa.Connection) -> Sequence[ReplicaRecord]:
+            found = connection.execute(
+                sa.select(replicas).where(replicas.c.region == region, replicas.c.image_id > after)
+                .order_by(replicas.c.image_id).limit(limit)).mappings().all()
+            return [_record(row) for row in found]
+
+        return self._database.run(work)
+
+
+def ensure_rows(connection: sa.Connection, pairs: Iterable[tuple[str, str]], *, wanted_at: float) -> None:
+    """Give every (image id, region) a row, and start the clock of its lag where it does not run yet."""
+    for image_id, region in pairs:
+        found = connection.execute(
+            sa.select(replicas.c.wanted_at).where(_pair(image_id, region))).first()
+        if found is None:
+            connection.execute(sa.insert(replicas).values(
+                image_id=image_id, region=region, state=ReplicaState.WAITING.value, wanted_at=wanted_at))
+        elif found.wanted_at is None:
+            connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(wanted_at=wanted_at))
+
+
+def regions_with_rows(connection: sa.Connection, image_ids: Iterable[str]) -> dict[str, set[str]]:
+    """Image id to the regions that have a row for it."""
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(sa.select(replicas.c.image_id, replicas.c.region)
+                                  .where(replicas.c.image_id.in_(list(image_ids)))):
+        found.setdefault(row.image_id, set()).add(row.region)
+    return found
+
+
+def _pair(image_id: str, region: str) -> sa.ColumnElement[bool]:
+    return sa.and_(replicas.c.image_id == image_id, replicas.c.region == region)
+
+
+def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if name == "digest":
+            found["digest_algorithm"] = value.algorithm if value else None
+            found["digest_value"] = value.value if value else None
+        else:
+            found[name] = value.value if isinstance(value, ReplicaState | Origin | IdReason) else value
+    return found
+
+
+def _record(row: Mapping[str, Any]) -> ReplicaRecord:
+    plain = ("image_id", "region", "replica_id", "reason_code", "reason", "size", "verified_at", "source_updated_at",
+             "wanted_at", "synced_at", "lag_seconds", "saving_since", "rate_bytes_per_second")
+    digest = (Digest(algorithm=row["digest_algorithm"], value=row["digest_value"]) if row["digest_value"] else None)
+    return ReplicaRecord(
+        **{name: row[name] for name in plain}, digest=digest, state=ReplicaState(row["state"]),
+        id_reason=IdReason(row["id_reason"]) if row["id_reason"] else None,
+        origin=Origin(row["origin"]) if row["origin"] else None)
+
+
+def _removal(row: Mapping[str, Any]) -> Removal | None:
+    if row["removed_at"] is None:
+        return None
+    return Removal(image_id=row["image_id"], removed_at=row["removed_at"], event_id=row["removed_event_id"] or "",
+                   request_id=row["removed_request_id"], user_id=row["removed_by_user"])

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What converge, the tee and the executor see of the task that runs them (the worker's handle fits it)."""
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Barrier(Protocol):
+    """Where runs that were claimed together meet."""
+
+    def arrive(self) -> None:
+        """This run is ready for the common read."""
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """True when all have arrived or ended, False when the time is over."""
+
+
+class RunHandle(Protocol):
+    """One run of one (image, region)."""
+
+    @property
+    def gathering(self) -> Barrier:
+        """The runs of the same image that were claimed together."""
+
+    def check(self) -> None:
+        """Cheap; raises LeaseLostError or TaskCancelledError."""
+
+    def ensure_lease(self) -> None:
+        """Asks the database; raises LeaseLostError or TaskCancelledError. Called before each outside effect."""
+
+    def report(self, step: str | None = None, bytes_done: int | None = None, bytes_total: int | None = None) -> None:
+        """Progress in memory; written down at most once a second."""

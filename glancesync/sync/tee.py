@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The streaming driver: one read of the source feeds every region that waits for the image.
+
+    runs A, B, C of one image arrive -> one GET -> chunk -> queue A -> PUT A
+                                                        `-> queue B -> PUT B
+    end of stream: size and digest right? -> each branch gives out its last chunk, if its lease is held
+
+A source that does not match its own hash fails every branch before the last chunk, so no target becomes active.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glancesync import concurrency
+from glancesync.conf.transfer import TransferSettings
+from glancesync.exceptions import GlanceSyncError, SourceCorruptError, SourceReadError
+from glancesync.model.image import Image
+from glancesync.regions.client import RegionClient
+from glancesync.sync.branch import Branch
+from glancesync.sync.hashing import StreamHasher
+from glancesync.sync.run import RunHandle
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyResult:
+    """What was read from the source: its size in bytes and its digests by algorithm."""
+
+    size: int
+    digests: dict[str, str]
+
+
+class Tee:
+    """Joins runs that want the same bytes at the same time. One per process; holds no image in memory."""
+
+    def __init__(self, settings: TransferSettings) -> None:
+        self._settings = settings
+        self._gathering: dict[tuple[str, str | None], _Broadcast] = {}
+
+    def copy(self, source: Image, reader: RegionClient, target: RegionClient, *, replica_id: str,
+             algorithm: str, handle: RunHandle) -> CopyResult:
+        """Fill the queued replica with the source's bytes; `algorithm` is the one that the target hashes with.
+
+        Raises SourceCorruptError, SourceReadError, TransferStalledError, LeaseLostError, TaskCancelledError and what
+        the two regions' clients raise. After an error the replica is queued again (or as the target's death left it).
+        """
+        key = (source.id, source.digest.value if source.digest else None)
+        broadcast = self._gathering.get(key)
+        if broadcast is None:
+            broadcast = self._gathering[key] = _Broadcast(source, reader, self._settings)
+            concurrency.spawn(self._start, key, broadcast, handle)
+        branch = broadcast.join(handle, algorithm)
+        handle.report(step="copying", bytes_done=0, bytes_total=source.size)
+        handle.gathering.arrive()
+        try:
+            target.upload_data(replica_id, branch.chunks(), size=source.size)
+        finally:
+            branch.close()
+        return broadcast.result()
+
+    def _start(self, key: tuple[str, str | None], broadcast: _Broadcast, handle: RunHandle) -> None:
+        handle.gathering.wait(self._settings.tee_gather_seconds)
+        del self._gathering[key]
+        broadcast.pump()
+
+
+class _Broadcast:
+    """One read of one source."""
+
+    def __init__(self, source: Image, reader: RegionClient, settings: TransferSettings) -> None:
+        self._source = source
+        self._reader = reader
+        self._settings = settings
+        self._branches: list[Branch] = []
+        self._algorithms: set[str] = set()
+        self._result: CopyResult | None = None
+
+    def join(self, handle: RunHandle, algorithm: str) -> Branch:
+        held = max(2, self._settings.buffer_bytes // self._settings.chunk_bytes)
+        branch = Branch(handle, chunks_held=held)
+        self._branches.append(branch)
+        self._algorithms.add(algorithm)
+        return branch
+
+    def result(self) -> CopyResult:
+        if self._result is None:
+            raise SourceReadError("the upload ended before the source was read to its end")
+        return self._result
+
+    def pump(self) -> None:
+        """Read, distribute, judge. Every branch is told how it ended, whatever happens here."""
+        error: GlanceSyncError = SourceReadError("reading the source broke off unexpectedly")
+        try:
+            self._result = self._read()
+            for branch in self._branches:
+                branch.finish()
+        except GlanceSyncError as reason:
+            error = reason
+        finally:
+            if self._result is None:
+                for branch in self._branches:
+                    branch.fail(error)
+
+    def _read(self) -> CopyResult:
+        hasher = StreamHasher(self._wanted_algorithms())
+        with self._reader.open_data(self._source.id, chunk_bytes=self._settings.chunk_bytes) as data:
+            for chunk in data.chunks:
+                if not self._distribute(chunk):
+                    raise SourceReadError("no target is left that takes the bytes")
+                hasher.feed(chunk)
+        found = CopyResult(size=hasher.size, digests=hasher.digests())
+        self._judge(found)
+        return found
+
+    def _distribute(self, chunk: bytes) -> bool:
+        """False when nobody is left. A lone target may take its time: its own connection's timeout bounds it."""
+        live = [branch for branch in self._branches if not branch.closed]
+        stall = self._settings.tee_stall_seconds if len(live) > 1 else None
+        for branch in live:
+            branch.put(chunk, stall_seconds=stall)
+        return bool(live)
+
+    def _wanted_algorithms(self) -> set[str]:
+        source = self._source
+        if source.digest:
+            return self._algorithms | {source.digest.algorithm}
+        return self._algorithms | ({"md5"} if source.checksum else set())
+
+    def _judge(self, found: CopyResult) -> None:
+        source = self._source
+        if source.size is not None and source.size != found.size:
+            raise SourceReadError(f"{found.size} bytes came from {self._reader.region_name}, "
+                                  f"the image has {source.size}")
+        expected, actual = source.checksum, found.digests.get("md5")
+        if source.digest:
+            expected, actual = source.digest.value, found.digests[source.digest.algorithm]
+        if expected and actual and expected != actual:
+            raise SourceCorruptError(
+                f"the bytes that {self._reader.region_name} gives for image {source.id} do not match its own hash; "
+                "upload the image anew there")
