@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`glance-sync-lab up|status|down|demo`: a real cloud of several regions on this machine."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from glancesync.lab.cloud import Lab, default_directory
+from glancesync.lab.credentials import clouds_path, openrc_path
+from glancesync.lab.errors import LabError
+from glancesync.lab.state import DATABASES, LabOptions
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when it did what was asked, 1 when not, 2 for a wrong command line."""
+    options = _parser().parse_args(arguments)
+    lab = Lab(options.dir)
+    try:
+        return int(options.run(lab, options))
+    except LabError as error:
+        print(f"glance-sync-lab: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="glance-sync-lab", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="start what does not run yet")
+    up.set_defaults(run=_up)
+    up.add_argument("--no-server", action="store_true", help="start no sync server")
+    status = commands.add_parser("status", help="show every service; status 1 unless all are ready")
+    status.set_defaults(run=_status)
+    down = commands.add_parser("down", help="end every process and remove the directory")
+    down.set_defaults(run=_down)
+    down.add_argument("--keep", action="store_true", help="leave the directory with its logs")
+    for command in (up, status, down):
+        command.add_argument("--dir", type=Path, default=default_directory(), help="where all of it lies (%(default)s)")
+    _add_options(up)
+    return parser
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--regions", type=int, help="2 to 8, the first is the cascading one (3)")
+    command.add_argument("--database", choices=DATABASES, help="where Keystone and Glance keep their rows (sqlite)")
+    command.add_argument("--token-expiration-seconds", type=int, help="life of a Keystone token (3600)")
+    command.add_argument("--no-filter", action="store_true", help="leave the cascading Glance without the filter")
+
+
+def _lab_options(lab: Lab, options: argparse.Namespace) -> LabOptions:
+    """What is not named stays as it is in a lab that stands."""
+    given = {name: getattr(options, name) for name in ("regions", "database", "token_expiration_seconds")}
+    known = vars(lab.state.options) if lab.exists else {}
+    chosen = known | {name: value for name, value in given.items() if value is not None}
+    return LabOptions(**chosen | {"with_filter": not options.no_filter})
+
+
+def _up(lab: Lab, options: argparse.Namespace) -> int:
+    lab.up(_lab_options(lab, options), with_server=not options.no_server)
+    _status(lab, options)
+    print(f"\ncredentials: {openrc_path(lab.directory)} (admin), {clouds_path(lab.directory)} (admin, demo, rival)")
+    return 0
+
+
+def _status(lab: Lab, _options: argparse.Namespace) -> int:
+    services = lab.status()
+    if not services:
+        print(f"no lab in {lab.directory}")
+        return 1
+    for service in services:
+        state = "ready" if service.ready else "not ready" if service.pid else "down"
+        print(f"{service.name:<12} {state:<10} {service.pid or '-':>8}  {service.url:<32} {service.log_path}")
+    return 0 if all(service.ready for service in services) else 1
+
+
+def _down(lab: Lab, options: argparse.Namespace) -> int:
+    lab.down(keep=options.keep)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
