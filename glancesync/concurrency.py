@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only importer of eventlet: green threads, native threads for what would block the hub, and serving WSGI.
+
+Used by everything that waits, sleeps or serves. It works in a patched process (the server: `monkey_patch()` is its
+entry's first call) as well as in an unpatched one (commands, unit tests).
+"""
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+# Without this, eventlet replaces the resolver by one of its own, which knows neither nsswitch.conf nor scoped IPv6.
+os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
+# eventlet greets every start with its plea for asyncio; whoever runs this server can do nothing about it.
+warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+
+import eventlet  # noqa: E402
+import eventlet.event  # noqa: E402
+import eventlet.greenpool  # noqa: E402
+import eventlet.greenthread  # noqa: E402
+import eventlet.hubs  # noqa: E402
+import eventlet.patcher  # noqa: E402
+import eventlet.queue  # noqa: E402
+import eventlet.semaphore  # noqa: E402
+import eventlet.timeout  # noqa: E402
+import eventlet.tpool  # noqa: E402
+import eventlet.wsgi  # noqa: E402
+
+GreenPool = eventlet.greenpool.GreenPool
+GreenThread = eventlet.greenthread.GreenThread
+Semaphore = eventlet.semaphore.Semaphore
+Queue = eventlet.queue.LightQueue
+QueueFull = eventlet.queue.Full
+QueueEmpty = eventlet.queue.Empty
+Event = eventlet.event.Event
+GreenletExit = eventlet.greenlet.GreenletExit
+#: Context manager: `with Timeout(seconds, SomeError(...))`. Without an exception it raises itself, a BaseException.
+Timeout = eventlet.timeout.Timeout
+sleep = eventlet.sleep
+kill = eventlet.kill
+
+Result = TypeVar("Result")
+_native_threading = eventlet.patcher.original("threading")
+_native_getaddrinfo = socket.getaddrinfo
+
+
+def monkey_patch() -> None:
+    """Make the standard library green. To be called before anything else is imported by the process's entry."""
+    eventlet.monkey_patch()
+    # A look-up in C would stop every green thread for as long as a name server stays silent.
+    socket.getaddrinfo = _getaddrinfo
+    # A green lock that two native threads contend for is never handed over. A handler's lock is held for one write,
+    # so a native one suits the hub's thread too.
+    logging.Handler.createLock = _create_native_lock  # type: ignore[method-assign]
+    for reference in list(logging._handlerList):  # type: ignore[attr-defined]
+        handler = reference()
+        if handler is not None:
+            handler.createLock()
+    logging._lock = _native_threading.RLock()  # type: ignore[attr-defined]
+
+
+def is_green() -> bool:
+    """Whether `monkey_patch()` was called in this process."""
+    return bool(eventlet.patcher.is_monkey_patched("thread"))
+
+
+def spawn(function: Callable[..., Any], *args: Any) -> eventlet.greenthread.GreenThread:
+    """Run `function(*args)` in a green thread of its own; `.wait()` gives its result or raises its error."""
+    return eventlet.spawn(function, *args)
+
+
+def run_native(function: Callable[..., Result], *args: Any) -> Result:
+    """Run `function(*args)` in a native thread while other green threads go on; its result, or its error raised.
+
+    The function must use no green object (lock, event, queue, socket) that another thread uses at the same time.
+    """
+    result: Result = eventlet.tpool.execute(function, *args)
+    return result
+
+
+class BlockingCalls:
+    """Runs calls in native threads, one at a time, in the order of asking.
+
+    For libraries whose locks were patched green (SQLAlchemy on SQLite): they must never be contended by two native
+    threads. A caller that is killed or timed out leaves, its call is carried to its end and keeps its turn till then.
+    """
+
+    def __init__(self) -> None:
+        self._turn = eventlet.semaphore.Semaphore(1)
+        self._native_lock = _native_threading.RLock()
+
+    def call(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Its result, or its error raised."""
+        if not is_green():
+            with self._native_lock:
+                return function(*args)
+        result: Result = eventlet.spawn(self._take_turn, function, *args).wait()
+        return result
+
+    def _take_turn(self, function: Callable[..., Any], *args: Any) -> Any:
+        with self._turn:
+            return eventlet.tpool.execute(function, *args)
+
+
+class Gathering:
+    """Members of one batch that wait for each other a short while, to share one read of their source.
+
+    Each member calls `arrive()` or `leave()` once; whoever acts for all waits.
+    """
+
+    def __init__(self, members: int) -> None:
+        self._missing = members
+        self._complete = eventlet.event.Event()
+        self.arrived = 0
+        if members <= 0:
+            self._complete.send()
+
+    def arrive(self) -> None:
+        """A member is ready to take part."""
+        self.arrived += 1
+        self._one_less()
+
+    def leave(self) -> None:
+        """A member will not take part."""
+        self._one_less()
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """True when all members have arrived or left within the time."""
+        if not self._complete.ready():
+            self._complete.wait(timeout_seconds)
+        return bool(self._complete.ready())
+
+    def _one_less(self) -> None:
+        self._missing -= 1
+        if self._missing == 0:
+            self._complete.send()
+
+
+class Doorbell:
+    """Wakes one waiting loop; rings while nobody waits are remembered as one."""
+
+    def __init__(self) -> None:
+        self._rung = eventlet.event.Event()
+
+    def ring(self) -> None:
+        if not self._rung.ready():
+            self._rung.send()
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """True when it rang, False after the time."""
+        if not self._rung.ready():
+            self._rung.wait(timeout_seconds)
+        rang = bool(self._rung.ready())
+        if rang:
+            self._rung = eventlet.event.Event()
+        return rang
+
+
+def listen(host: str, port: int, backlog: int = 128) -> socket.socket:
+    """A green listening socket; `host` is a name, an IPv4 or an IPv6 address. Raises OSError."""
+    family, _kind, _protocol, _name, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    # reuse_port would let two servers share the port by mistake, each getting half of the requests.
+    listener: socket.socket = eventlet.listen(address, family=family, backlog=backlog, reuse_port=False)
+    return listener
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionLimits:
+    """What a client may take. `socket_timeout_seconds` without a byte from or to it end its connection; an idle one
+    is kept open for `keepalive_seconds` (0: one request per connection)."""
+
+    socket_timeout_seconds: float = 60
+    keepalive_seconds: float = 60
+    max_header_line_bytes: int = 16384
+    max_headers_bytes: int = 65536
+
+
+def serve(listener: socket.socket, app: Callable[..., Any], *, pool: Any, log: logging.Logger,
+          limits: ConnectionLimits) -> None:
+    """Serve the WSGI app until the calling green thread is killed or the socket is closed, then wait for the requests.
+
+    `pool` is a GreenPool: its size is the number of connections served at once. `log` gets a line for each request.
+    """
+    eventlet.wsgi.MAX_HEADER_LINE = limits.max_header_line_bytes
+    eventlet.wsgi.MAX_TOTAL_HEADER_SIZE = limits.max_headers_bytes
+    eventlet.wsgi.server(listener, app, log=log, custom_pool=pool, debug=False, keepalive=limits.keepalive_seconds,
+                         socket_timeout=limits.socket_timeout_seconds, url_length_limit=limits.max_header_line_bytes)
+
+
+def _create_native_lock(handler: logging.Handler) -> None:
+    handler.lock = _native_threading.RLock()
+
+
+def _getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+    if host is None or (isinstance(host, str) and _is_address(host)):
+        return _native_getaddrinfo(host, port, *args, **kwargs)
+    return eventlet.tpool.execute(_native_getaddrinfo, host, port, *args, **kwargs)
+
+
+def _is_address(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return True
+    return False
