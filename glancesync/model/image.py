@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-
-EMPTY: Mapping[str, str | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -47,7 +44,7 @@ class Image:
     min_disk: int = 0
     min_ram: int = 0
     tags: frozenset[str] = frozenset()
-    properties: Mapping[str, str | None] = field(default=EMPTY)
+    properties: Mapping[str, str | None] = field(default_factory=dict)
     members: tuple[Member, ...] | None = None
     size: int | None = None
     virtual_size: int | None = None
