@@ -12,7 +12,7 @@ from glancesync.conf.sync import SyncSettings
 from glancesync.db.engine import Database
 from glancesync.exceptions import InvalidInputError, RegionNotFoundError
 from glancesync.model.event import Event, Operation
-from glancesync.model.task import Pair, Run, Task, TaskFilter, Trigger
+from glancesync.model.task import Pair, Run, Submission, Task, TaskFilter, Trigger
 from glancesync.regions.directory import RegionDirectory
 from glancesync.service.events import store_events
 from glancesync.service.views import ImageViews
@@ -60,8 +60,8 @@ class Service:
             tasks: dict[str, Task] = {}
             for event in fresh:
                 if event.image_id is not None:
-                    found = self._submit_in(connection, [event.image_id], regions, trigger=Trigger.EVENT,
-                                            request_id=event.request_id, wanted_at=min(event.at, now))
+                    found = self._submit_in(connection, [event.image_id], regions, wanted_at=min(event.at, now),
+                                            submission=Submission(trigger=Trigger.EVENT, request_id=event.request_id))
                     tasks.update((task.id, task) for task in found)
             return list(tasks.values())
 
@@ -158,29 +158,28 @@ class Service:
         wanted, now = self._wanted_regions(), self._clock.now()
 
         def work(connection: sa.Connection) -> list[Task]:
-            return self._submit_in(connection, image_ids, wanted, only=names, trigger=trigger, request_id=request_id,
-                                   wanted_at=now)
+            return self._submit_in(connection, image_ids, wanted, only=names, wanted_at=now,
+                                   submission=Submission(trigger=trigger, request_id=request_id))
 
         tasks = self._database.run(work)
         self._ring()
         return tasks
 
     def _submit_in(self, connection: sa.Connection, image_ids: Sequence[str], wanted: frozenset[str], *,
-                   trigger: Trigger, request_id: str | None, wanted_at: float,
-                   only: frozenset[str] | None = None) -> list[Task]:
+                   submission: Submission, wanted_at: float, only: frozenset[str] | None = None) -> list[Task]:
         """The regions that should have the image, and those that have a record of it (they may have to lose it)."""
         recorded = regions_with_rows(connection, image_ids)
         pairs = [Pair(image_id, region) for image_id in dict.fromkeys(image_ids)
                  for region in sorted(wanted | recorded.get(image_id, set())) if only is None or region in only]
         ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=wanted_at)
-        return self._queue.submit_in(connection, pairs, trigger=trigger, request_id=request_id)
+        return self._queue.submit_in(connection, pairs, submission)
 
     def _submit_pairs(self, pairs: Iterable[Pair], *, trigger: Trigger, request_id: str | None) -> list[Task]:
         pairs, now = list(pairs), self._clock.now()
 
         def work(connection: sa.Connection) -> list[Task]:
             ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=now)
-            return self._queue.submit_in(connection, pairs, trigger=trigger, request_id=request_id)
+            return self._queue.submit_in(connection, pairs, Submission(trigger=trigger, request_id=request_id))
 
         tasks = self._database.run(work)
         self._ring()

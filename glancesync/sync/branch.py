@@ -34,7 +34,7 @@ class Branch:
                 self._queue.put(chunk, timeout=stall_seconds)
             except concurrency.QueueFull:
                 self.fail(TransferStalledError(
-                    f"the target took no byte for {stall_seconds:g} s while others waited for it; it copies alone next"))
+                    f"the target took no byte for {stall_seconds:g} s while others waited; it copies alone next"))
 
     def finish(self) -> None:
         """All bytes are in and right."""

@@ -6,20 +6,15 @@ Called by the worker for each claimed task, and by the service for a dry run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from glancesync.clock import Clock
-from glancesync.conf.sync import SyncSettings
 from glancesync.exceptions import GlanceSyncError, IdBurnedError, RegionConflictError, Verdict
 from glancesync.model.image import Image
 from glancesync.model.replica import ReplicaRecord, ReplicaState
-from glancesync.regions.directory import RegionDirectory
+from glancesync.sync.context import SyncContext
 from glancesync.sync.execute import Executor, Run
 from glancesync.sync.plan import IN_MAKING, Plan, Situation, plan_replica
-from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.run import RunHandle
-from glancesync.sync.strategy import select_region_names
 
 LOG = logging.getLogger(__name__)
 #: create and fill, reveal, see that nothing differs; more only when somebody changes things meanwhile.
@@ -39,16 +34,11 @@ class Converged:
 class Converger:
     """Holds what a run needs; keeps nothing of a run."""
 
-    def __init__(self, *, directory: RegionDirectory, records: ReplicaRecords, executor: Executor,
-                 settings: SyncSettings, clock: Clock, service_project_id: Callable[[], str],
-                 wait_seconds: float) -> None:
-        self._directory = directory
-        self._records = records
+    def __init__(self, context: SyncContext, executor: Executor) -> None:
+        self._context = context
+        self._records = context.records
         self._executor = executor
-        self._settings = settings
-        self._clock = clock
-        self._service_project_id = service_project_id
-        self._wait_seconds = wait_seconds
+        self._clock = context.clock
 
     def converge(self, image_id: str, region: str, handle: RunHandle) -> Converged:
         """Raises GlanceSyncErrors after noting them in the pair's record; LeaseLostError and TaskCancelledError are
@@ -75,8 +65,7 @@ class Converger:
                 self._note_end(situation, plan)
                 return Converged(plan=plan, bytes_moved=moved)
             run = Run(image_id=image_id, region=region, source=situation.source, handle=handle,
-                      reader=self._directory.client(self._directory.cascading().name),
-                      target=self._directory.client(region))
+                      reader=self._context.source_client(), target=self._context.directory.client(region))
             try:
                 self._executor.execute(plan.actions, run)
             except IdBurnedError as error:
@@ -88,17 +77,11 @@ class Converger:
     def _look(self, image_id: str, region: str) -> Situation:
         """Read both sides and the record. Only Glance's own 404 makes an image None."""
         known = self._records.read(image_id, region)
-        source = self._directory.client(self._directory.cascading().name).find_image(image_id)
+        source = self._context.source_client().find_image(image_id)
         replica_id = known.replica.replica_id if known.replica and known.replica.replica_id else image_id
-        replica = self._directory.client(region).find_image(replica_id)
-        cascaded = [each.name for each in self._directory.cascaded()]
-        return Situation(
-            image_id=image_id, region=region, source=source, replica=replica, record=known.replica,
-            removal=known.removal, now=self._clock.now(), service_project_id=self._service_project_id(),
-            wanted=region in select_region_names(self._settings.sync_strategy, cascaded),
-            transient_property=self._settings.transient_property, wait_seconds=self._wait_seconds,
-            saving_timeout_seconds=self._settings.replica_saving_timeout_seconds,
-            source_poll_seconds=self._settings.source_poll_seconds)
+        replica = self._context.directory.client(region).find_image(replica_id)
+        return self._context.situation(image_id, region, source=source, replica=replica, record=known.replica,
+                                       removal=known.removal)
 
     def _keep(self, situation: Situation) -> None:
         """Write down what was seen and later decisions rest on."""

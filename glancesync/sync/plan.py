@@ -118,7 +118,7 @@ def _deletion(replica: Image, cause: str) -> tuple[act.Action, ...]:
 
 def _plan_waiting_for_source(situation: Situation, source: Image) -> Plan:
     """An abandoned image stays queued for ever: the older it is, the more rarely it is looked at."""
-    age = max(0.0, situation.now - (source.updated_at or situation.now))
+    age = 0.0 if source.updated_at is None else max(0.0, situation.now - source.updated_at)
     status = "importing" if source.importing else source.status
     return Plan(state=ReplicaState.WAITING, code="source_not_ready", reason=f"the image is {status}",
                 delay_seconds=max(situation.source_poll_seconds, age / 2))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares everything and names what differs. Called by the service; what it finds goes through the same door as events.
+"""Compares everything and names what differs. Called by the service, which submits it as it does with events.
 
 The source is listed once, by ascending id. Each page of it is a window of ids; every region's listing and records are
 advanced to the window's end, so memory holds one window whatever the number of images:
@@ -18,16 +18,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from glancesync.clock import Clock
-from glancesync.conf.sync import SyncSettings
 from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionForbiddenError
 from glancesync.model.image import Image, Member
 from glancesync.model.replica import ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
-from glancesync.regions.directory import RegionDirectory
-from glancesync.sync.plan import Plan, Situation, plan_replica
-from glancesync.sync.records import ReplicaRecords
-from glancesync.sync.strategy import select_region_names
+from glancesync.sync.context import SyncContext
+from glancesync.sync.plan import Plan, plan_replica
 
 LOG = logging.getLogger(__name__)
 Row = TypeVar("Row")
@@ -93,18 +89,15 @@ def list_all(client: RegionClient, page_size: int) -> Iterator[Image]:
 class Reconciler:
     """Reads; writes nothing and submits nothing."""
 
-    def __init__(self, *, directory: RegionDirectory, records: ReplicaRecords, settings: SyncSettings, page_size: int,
-                 clock: Clock, service_project_id: Callable[[], str]) -> None:
-        self._directory = directory
-        self._records = records
-        self._settings = settings
-        self._page_size = page_size
-        self._clock = clock
-        self._service_project_id = service_project_id
+    def __init__(self, context: SyncContext) -> None:
+        self._context = context
+        self._directory = context.directory
+        self._records = context.records
+        self._page_size = context.page_size
 
     def compare(self, reports: dict[str, RegionReport], *, regions: Collection[str] | None = None) -> Iterator[Finding]:
         """What differs, lazily; `reports` is filled by region name. Raises what listing the source raises."""
-        source = self._directory.client(self._directory.cascading().name)
+        source = self._context.source_client()
         names = [each.name for each in self._directory.cascaded() if regions is None or each.name in regions]
         sides = {name: self._open(name, reports) for name in names}
         for window, last in self._windows(source):
@@ -146,7 +139,6 @@ class Reconciler:
 
     def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],  # noqa: PLR0913
                       records: Mapping[str, ReplicaRecord], members: _MemberCache, region: str) -> Iterator[Finding]:
-        wanted = region in select_region_names(self._settings.sync_strategy, [region])
         for image_id, image in window.items():
             record = records.get(image_id)
             replica = images.get(image_id)
@@ -155,11 +147,8 @@ class Reconciler:
             if replica is not None and replica.visibility == "shared":
                 replica = replace(replica, members=_list_members(side.client, replica.id))
             source = replace(image, members=members.get(image)) if image.visibility == "shared" else image
-            plan = plan_replica(Situation(
-                image_id=image_id, region=region, source=source, replica=replica, record=record, removal=None,
-                wanted=wanted, now=self._clock.now(), service_project_id=self._service_project_id(),
-                transient_property=self._settings.transient_property,
-                saving_timeout_seconds=self._settings.replica_saving_timeout_seconds))
+            plan = plan_replica(self._context.situation(image_id, region, source=source, replica=replica,
+                                                        record=record))
             if needs_run(plan, record):
                 yield Finding(image_id=image_id, region=region, plan=plan)
 
@@ -171,8 +160,7 @@ class Reconciler:
         for record in owners.values():
             # A replica under a new id sorts elsewhere than its image: only one look tells whether that is there.
             if record.replica_id != record.image_id and record.state is not ReplicaState.SOURCE_MISSING:
-                if self._directory.client(self._directory.cascading().name).find_image(
-                        record.image_id, with_members=False) is not None:
+                if self._context.source_client().find_image(record.image_id, with_members=False) is not None:
                     continue
             side.report.surplus.append(record.image_id)
             if record.state is not ReplicaState.SOURCE_MISSING:

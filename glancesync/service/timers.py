@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the server does by itself: compare everything from time to time, forget old history. Started by the daemon."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from glancesync.clock import Clock
+from glancesync.concurrency import Doorbell
+from glancesync.conf.reconcile import ReconcileSettings
+from glancesync.db.engine import Database
+from glancesync.exceptions import GlanceSyncError
+from glancesync.service.core import Service
+from glancesync.service.events import purge_events
+from glancesync.sync.reconcile import RegionReport
+from glancesync.tasks.queue import TaskQueue
+
+LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = 30.0
+_PURGE_INTERVAL_SECONDS = 3600.0
+
+
+class ReconcileTimer:
+    """One pass at start, one whenever it is asked for, and one every `reconcile_interval_seconds`."""
+
+    def __init__(self, *, service: Service, settings: ReconcileSettings, clock: Clock, doorbell: Doorbell) -> None:
+        self._service = service
+        self._settings = settings
+        self._clock = clock
+        self._doorbell = doorbell
+
+    def run_forever(self) -> None:
+        delay = 0.0 if self._settings.reconcile_at_start else self._interval()
+        while True:
+            self._doorbell.wait(delay)
+            delay = self._interval() if self.run_once() else _RETRY_SECONDS
+
+    def run_once(self) -> bool:
+        """Whether the pass saw every region; a pass that did not is repeated soon."""
+        reports: dict[str, RegionReport] = {}
+        started = self._clock.monotonic()
+        try:
+            tasks = self._service.reconcile(reports)
+        except GlanceSyncError as error:
+            LOG.warning("comparing all images broke off and is repeated in %d s: %s", _RETRY_SECONDS, error)
+            return False
+        seconds = self._clock.monotonic() - started
+        for name, report in sorted(reports.items()):
+            LOG.info("compared %d images of %s in %.1f s: %d to be looked at, %d replicas without an image, %d images "
+                     "that are not ours%s", report.images, name, seconds, report.findings, len(report.surplus),
+                     report.foreign, f"; broke off: {report.error}" if report.error else "")
+        LOG.debug("reconcile submitted %d tasks", len(tasks))
+        return all(report.error is None for report in reports.values())
+
+    def _interval(self) -> float:
+        return float(self._settings.reconcile_interval_seconds or 10 ** 9)
+
+
+class PurgeTimer:
+    """Forgets finished runs and handled events that are older than `history_days`."""
+
+    def __init__(self, *, database: Database, queue: TaskQueue, history_days: float, clock: Clock,
+                 sleep: Callable[[float], None]) -> None:
+        self._database = database
+        self._queue = queue
+        self._seconds = history_days * 86400
+        self._clock = clock
+        self._sleep = sleep
+
+    def run_forever(self) -> None:
+        while True:
+            self.run_once()
+            self._sleep(_PURGE_INTERVAL_SECONDS)
+
+    def run_once(self) -> None:
+        before = self._clock.now() - self._seconds
+        try:
+            runs = self._queue.purge_history(before)
+            events = self._database.run(purge_events, before)
+        except GlanceSyncError as error:
+            LOG.warning("old history could not be removed, it is tried again in an hour: %s", error)
+            return
+        if runs or events:
+            LOG.info("forgot %d finished runs and %d events older than %g days", runs, events, self._seconds / 86400)
