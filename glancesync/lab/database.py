@@ -15,6 +15,7 @@ from glancesync.lab.errors import LabError
 from glancesync.lab.files import ini
 from glancesync.lab.ports import HOST
 from glancesync.lab.service import Service, base_environment
+from glancesync.lab.sqlite import PLUGIN
 from glancesync.lab.state import LabState
 
 NAME = "mariadb"
@@ -28,7 +29,8 @@ def database_options(state: LabState, service: Service) -> dict[str, object]:
         return {"connection": url, "max_pool_size": 10}
     # synchronous=off keeps transactions, and with them the time in which others meet a locked file, short; it costs
     # durability only when the machine dies, and the lab dies with it.
-    return {"connection": f"sqlite:///{_sqlite_path(service)}?timeout=30", "sqlite_synchronous": False}
+    return {"connection": f"sqlite:///{_sqlite_path(service)}?timeout=30&plugin={PLUGIN}",
+            "sqlite_synchronous": False}
 
 
 def prepare_database(state: LabState, service: Service) -> None:

@@ -2,8 +2,8 @@
 """Process groups by pid: is it still ours, who is in it, signal it. Used by `service` alone.
 
 A pid is used again by the kernel, so it is remembered with the time at which its process started. A group outlives
-its leader (a killed gunicorn master leaves workers), so members are found by their group and by a mark that the lab
-puts into the environment of whatever it starts.
+its leader (a killed gunicorn master leaves workers), so members are found by their group and by the directory in
+which they work: each service has one of its own. (Their environment would not do: setproctitle writes over it.)
 """
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-MARK = "GLANCESYNC_LAB_SERVICE"
 PROC = Path("/proc")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessGroup:
-    """The group that `pid` leads or led. `started` is in clock ticks since boot; `mark` names the service."""
+    """The group that `pid` leads or led. `started` is in clock ticks since boot; all members work in or below
+    `directory`."""
 
     pid: int
     started: int
-    mark: str
+    directory: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +42,17 @@ def _find_stat(pid: int) -> _Stat | None:
     return None if fields[0] in "ZX" else _Stat(group=int(fields[2]), started=int(fields[19]))
 
 
-def _has_mark(pid: int, mark: str) -> bool:
+def _works_in(pid: int, directory: str) -> bool:
     try:
-        variables = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
+        return (PROC / str(pid) / "cwd").readlink().is_relative_to(directory)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False
-    return f"{MARK}={mark}".encode() in variables
 
 
-def group_of(pid: int, mark: str) -> ProcessGroup | None:
+def group_of(pid: int, directory: str) -> ProcessGroup | None:
     """The group of a process that was just started as leader; None when it is gone already."""
     stat = _find_stat(pid)
-    return ProcessGroup(pid=pid, started=stat.started, mark=mark) if stat else None
+    return ProcessGroup(pid=pid, started=stat.started, directory=directory) if stat else None
 
 
 def is_leader_alive(group: ProcessGroup) -> bool:
@@ -69,7 +68,7 @@ def list_members(group: ProcessGroup) -> list[int]:
         stat = _find_stat(pid)
         if stat is None or stat.group != group.pid:
             continue
-        if (pid == group.pid and stat.started == group.started) or _has_mark(pid, group.mark):
+        if (pid == group.pid and stat.started == group.started) or _works_in(pid, group.directory):
             members.append(pid)
     return sorted(members)
 

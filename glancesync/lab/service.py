@@ -91,13 +91,12 @@ class Service(ABC):
             return
         self.kill()
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        mark = str(self.directory)
-        environment = base_environment() | dict(self.environment()) | {process.MARK: mark}
+        environment = base_environment() | dict(self.environment())
         with self.log_path.open("ab") as log:
             self._popen = subprocess.Popen(list(self.arguments()), cwd=self.directory, env=environment,
                                            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                                            start_new_session=True)
-        group = process.group_of(self._popen.pid, mark)
+        group = process.group_of(self._popen.pid, str(self.directory))
         if group is None:
             raise self._error("ended at once")
         write_private(self._record_path, json.dumps(asdict(group)))
