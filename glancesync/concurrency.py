@@ -87,24 +87,24 @@ class BlockingCalls:
     """Runs calls in native threads, one at a time, in the order of asking.
 
     For libraries whose locks were patched green (SQLAlchemy on SQLite): they must never be contended by two native
-    threads. A caller that is killed or timed out leaves, its call is carried to its end and keeps its turn till then.
+    threads. In an unpatched process the calls run where they are.
     """
 
     def __init__(self) -> None:
         self._turn = eventlet.semaphore.Semaphore(1)
-        self._native_lock = _native_threading.RLock()
+        # A caller that is killed or timed out gives up its turn while its call still runs: this one holds until then.
+        self._running = _native_threading.RLock()
 
     def call(self, function: Callable[..., Result], *args: Any) -> Result:
         """Its result, or its error raised."""
         if not is_green():
-            with self._native_lock:
-                return function(*args)
-        result: Result = eventlet.spawn(self._take_turn, function, *args).wait()
-        return result
-
-    def _take_turn(self, function: Callable[..., Any], *args: Any) -> Any:
+            return self._alone(function, *args)
         with self._turn:
-            return eventlet.tpool.execute(function, *args)
+            return run_native(self._alone, function, *args)
+
+    def _alone(self, function: Callable[..., Result], *args: Any) -> Result:
+        with self._running:
+            return function(*args)
 
 
 class Gathering:

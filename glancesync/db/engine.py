@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One way to run a transaction, whatever the database: off the hub, retried, its errors made ours.
+
+Built by cmd, handed to the queue, the records and the service. SQLite serves one server process: its calls run in a
+native thread, one at a time, because its lock waits would stop every green thread.
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from oslo_db import api as oslo_db_api
+from oslo_db.sqlalchemy import exc_filters
+from sqlalchemy import event
+from sqlalchemy.pool import StaticPool
+
+from glancesync.concurrency import BlockingCalls
+from glancesync.db import errors, migrate
+from glancesync.db.clock import database_now, now
+from glancesync.exceptions import ConfigurationError, NotReadyError
+
+__all__ = ["Database", "database_now", "now"]
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+Work = Callable[Concatenate[sa.Connection, P], Result]
+
+_BUSY_TIMEOUT_MS = 5000
+_READ_ONLY = "glancesync_read_only"
+
+
+class Database:
+    """A database by its SQLAlchemy URL. Nothing is opened before `open()` or the first call.
+
+    Raises ConfigurationError for a URL that names no database that this package serves.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._url = sa.make_url(url)
+            backend = self._url.get_backend_name()
+            self._url.get_dialect()
+        except sa.exc.ArgumentError:
+            raise ConfigurationError("[database] connection is not a database URL, such as "
+                                     "sqlite:////var/lib/glance-sync/glance-sync.db") from None
+        if backend not in ("sqlite", "postgresql", "mysql", "mariadb"):
+            raise ConfigurationError(f"[database] connection names {backend}; sqlite, postgresql and mysql are served")
+        self.is_sqlite = backend == "sqlite"
+        self._engine: sa.Engine | None = None
+        self._blocking = BlockingCalls()
+
+    @property
+    def description(self) -> str:
+        """The database for a person to read, without user, password and options."""
+        return errors.describe(self._url)
+
+    def open(self) -> None:
+        """Connect, and check that the schema is this version's; raises NotReadyError with the next step."""
+        found, wanted = self.version(), migrate.head()
+        if found != wanted:
+            raise NotReadyError(f"the schema of {self.description} is at version {found or 'none'}, this program needs "
+                                f"{wanted}: run glance-sync-manage db sync")
+
+    def close(self) -> None:
+        """Close all connections. The next call opens new ones."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    def sync(self) -> None:
+        """Create the tables or bring them to this version; does nothing when they are."""
+        self.run(migrate.upgrade)
+
+    def version(self) -> str | None:
+        """The schema's version, None where there is none yet."""
+        return self.read(migrate.current)
+
+    def run(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """`work(connection, ...)` in one transaction, committed when it returns, rolled back when it raises.
+
+        It may be run more than once (deadlock, lost connection), so it must have no effect outside the database.
+        Raises NotReadyError when the database cannot answer.
+        """
+        return self._retried(False, work, args, kwargs)
+
+    def read(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """As `run`, for work that only reads; on SQLite it does not wait for another process's write."""
+        return self._retried(True, work, args, kwargs)
+
+    def _retried(self, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
+        call = self._blocking.call if self.is_sqlite else _directly
+        try:
+            result: Result = _with_retries(call)(self._transaction, read_only, work, args, kwargs)
+        except errors.FOREIGN as error:
+            translated = errors.translate(error, self._url)
+            if translated is None:
+                raise
+            raise translated from error
+        return result
+
+    def _transaction(self, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
+        if self._engine is None:
+            self._engine = _create_sqlite_engine(self._url) if self.is_sqlite else _create_server_engine(self._url)
+        with self._engine.connect() as connection:
+            connection = connection.execution_options(**{_READ_ONLY: read_only})
+            with connection.begin():
+                return work(connection, *args, **kwargs)
+
+
+def _directly(function: Callable[..., Result], *args: Any) -> Result:
+    return function(*args)
+
+
+#: Sleeps between two tries in the caller's green thread, never in the native one.
+_with_retries = oslo_db_api.wrap_db_retry(
+    max_retries=4, retry_interval=0.2, inc_retry_interval=True, max_retry_interval=3, jitter=True,
+    retry_on_disconnect=True, retry_on_deadlock=True, exception_checker=errors.may_pass)
+
+
+def _create_server_engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() in ("mysql", "mariadb"):
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    try:
+        engine = sa.create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_recycle=3600,
+                                  pool_size=10, max_overflow=20, pool_timeout=30)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"[database] connection names {url.drivername}, whose Python module {error.name} is "
+                                 "not installed: pip install it beside this program") from error
+    exc_filters.register_engine(engine)
+    return engine
+
+
+def _create_sqlite_engine(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        _create_private(url.database)
+    engine = sa.create_engine(url, poolclass=StaticPool,
+                              connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
+    exc_filters.register_engine(engine)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _create_private(path: str) -> None:
+    """The file holds who may see which image: its owner's eyes only. SQLite gives the same mode to -wal and -shm."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions by itself
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A transaction that reads first and then writes fails at once when another process wrote in between.
+    read_only = connection.get_execution_options().get(_READ_ONLY)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

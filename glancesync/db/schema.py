@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables, as the newest migration leaves them. Used by the queue (tasks, runs), the records and the service.
+
+Times are seconds since the epoch as doubles, sizes are bytes. Ids compare by byte on every database.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+metadata = sa.MetaData()
+
+
+def _exact(length: int) -> sa.String:
+    """Text of which MariaDB would otherwise ignore case and trailing spaces."""
+    text = sa.String(length)
+    exact: sa.String = text.with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"),
+                                         "mysql", "mariadb")
+    return exact
+
+
+def _image_id(**options: Any) -> sa.Column[str]:
+    return sa.Column("image_id", _exact(36), **options)
+
+
+def _region(**options: Any) -> sa.Column[str]:
+    return sa.Column("region", _exact(255), **options)
+
+
+tasks = sa.Table(
+    "tasks", metadata,
+    sa.Column("id", _exact(32), primary_key=True),
+    _image_id(nullable=False),
+    _region(nullable=False),
+    sa.Column("state", _exact(16), nullable=False),
+    sa.Column("trigger", _exact(16), nullable=False),
+    sa.Column("wanted", sa.BigInteger, nullable=False),
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("run_at", sa.Double, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("step", sa.String(64)),
+    sa.Column("bytes_done", sa.BigInteger),
+    sa.Column("bytes_total", sa.BigInteger),
+    sa.Column("cancel", sa.Boolean, nullable=False),
+    sa.Column("owner", _exact(255)),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("lease_until", sa.Double),
+    sa.Column("request_id", sa.String(255)),
+    sa.Column("reason_code", sa.String(64)),
+    sa.Column("reason", sa.String(1024)),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("started_at", sa.Double),
+    sa.Column("finished_at", sa.Double),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.UniqueConstraint("image_id", "region", name="uq_tasks_pair"),
+    # A claim reads the few oldest of each (region, priority); a running task is found by its state.
+    sa.Index("ix_tasks_claim", "state", "region", "priority", "run_at"),
+    sa.Index("ix_tasks_created", "created_at", "id"),
+)
+
+runs = sa.Table(
+    "runs", metadata,
+    sa.Column("id", _exact(32), primary_key=True),
+    sa.Column("task_id", _exact(32), nullable=False),
+    _image_id(nullable=False),
+    _region(nullable=False),
+    sa.Column("trigger", _exact(16), nullable=False),
+    sa.Column("request_id", sa.String(255)),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("finished_at", sa.Double, nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("reason_code", sa.String(64)),
+    sa.Column("reason", sa.String(1024)),
+    sa.Column("bytes_moved", sa.BigInteger, nullable=False),
+    sa.Column("server", sa.String(255)),
+    sa.Index("ix_runs_task", "task_id", "started_at"),
+    sa.Index("ix_runs_finished", "finished_at"),
+)
+
+images = sa.Table(
+    "images", metadata,
+    _image_id(primary_key=True),
+    sa.Column("name", sa.String(255)),
+    sa.Column("owner", _exact(255)),
+    sa.Column("visibility", sa.String(16)),
+    sa.Column("status", sa.String(32)),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("updated_at", sa.Double),  # as the cascading Glance tells it
+    sa.Column("seen_at", sa.Double),
+    sa.Column("removed_at", sa.Double),
+    sa.Column("removed_event_id", _exact(255)),
+    sa.Column("removed_request_id", sa.String(255)),
+    sa.Column("removed_by_user", sa.String(255)),
+)
+
+replicas = sa.Table(
+    "replicas", metadata,
+    _image_id(primary_key=True),
+    _region(primary_key=True),
+    sa.Column("replica_id", _exact(36)),
+    sa.Column("id_reason", sa.String(32)),
+    sa.Column("origin", sa.String(16)),
+    sa.Column("state", _exact(16), nullable=False),
+    sa.Column("reason_code", sa.String(64)),
+    sa.Column("reason", sa.String(1024)),
+    sa.Column("digest_algorithm", sa.String(32)),
+    sa.Column("digest_value", sa.String(255)),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("verified_at", sa.Double),
+    sa.Column("source_updated_at", sa.Double),
+    sa.Column("wanted_at", sa.Double),
+    sa.Column("synced_at", sa.Double),
+    sa.Column("lag_seconds", sa.Double),
+    sa.Column("saving_since", sa.Double),
+    sa.Column("bytes_done", sa.BigInteger),
+    sa.Column("bytes_total", sa.BigInteger),
+    sa.Column("rate_bytes_per_second", sa.Double),
+    sa.Column("restores", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Index("ix_replicas_replica_id", "replica_id"),
+    sa.Index("ix_replicas_state", "state"),
+)
+
+events = sa.Table(
+    "events", metadata,
+    sa.Column("id", _exact(255), primary_key=True),
+    _image_id(),
+    sa.Column("operation", sa.String(16), nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("received_at", sa.Double, nullable=False),
+    sa.Column("request_id", sa.String(255)),
+    sa.Column("user_id", sa.String(255)),
+    sa.Column("project_id", sa.String(255)),
+    sa.Column("roles", sa.Text),  # a JSON list
+    sa.Column("host", sa.String(255)),
+    sa.Index("ix_events_image", "image_id", "at"),
+    sa.Index("ix_events_received", "received_at"),
+)
+
+regions = sa.Table(
+    "regions", metadata,
+    sa.Column("name", _exact(255), primary_key=True),
+    sa.Column("endpoint", sa.String(1024)),
+    sa.Column("cascading", sa.Boolean, nullable=False),
+    sa.Column("seen_at", sa.Double),
+    sa.Column("gone_at", sa.Double),
+)
