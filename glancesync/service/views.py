@@ -36,7 +36,7 @@ class ImageViews:
                     query = query.where(replicas.c[name] == filters[name])
             return _views(connection, list(connection.scalars(query)))
 
-        return self._database.run(work)
+        return self._database.read(work)
 
     def get_image(self, image_id: str) -> dict[str, Any]:
         """By the image's id, or by a replica's. Raises ImageNotFoundError."""
@@ -44,7 +44,7 @@ class ImageViews:
             return _views(connection, [image_id]) or _views(connection, list(connection.scalars(
                 sa.select(replicas.c.image_id).where(replicas.c.replica_id == image_id).limit(1))))
 
-        found = self._database.run(work)
+        found = self._database.read(work)
         if not found:
             raise ImageNotFoundError(f"no image {image_id} is known to this server")
         return found[0]
@@ -53,7 +53,7 @@ class ImageViews:
         def work(connection: sa.Connection) -> str | None:
             return connection.scalar(sa.select(images.c.owner).where(images.c.image_id == image_id))
 
-        return self._database.run(work)
+        return self._database.read(work)
 
     def count_states(self) -> dict[str, dict[str, int]]:
         """Region to state to number of replicas."""
@@ -65,7 +65,7 @@ class ImageViews:
                 found.setdefault(region, {})[state] = count
             return found
 
-        return self._database.run(work)
+        return self._database.read(work)
 
 
 def _views(connection: sa.Connection, image_ids: Sequence[str]) -> list[dict[str, Any]]:

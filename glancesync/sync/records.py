@@ -11,10 +11,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from glancesync.clock import Clock
 from glancesync.db.engine import Database
 from glancesync.db.schema import images, replicas
 from glancesync.model.image import Digest, Image
 from glancesync.model.replica import IdReason, Origin, Removal, ReplicaRecord, ReplicaState
+
+#: Characters of a reason that are kept.
+REASON_LIMIT = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +32,9 @@ class PairRecord:
 class ReplicaRecords:
     """Reads and writes the tables `replicas` and `images`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
 
     def read(self, image_id: str, region: str) -> PairRecord:
         def work(connection: sa.Connection) -> PairRecord:
@@ -37,11 +42,11 @@ class ReplicaRecords:
             image = connection.execute(sa.select(images).where(images.c.image_id == image_id)).mappings().first()
             return PairRecord(replica=_record(row) if row else None, removal=_removal(image) if image else None)
 
-        return self._database.run(work)
+        return self._database.read(work)
 
     def update(self, image_id: str, region: str, **columns: Any) -> None:
         """Set columns of the pair's row (by their names in ReplicaRecord); the row is made when there is none."""
-        values = _columns(columns)
+        values = {**_columns(columns), "updated_at": self._clock.now()}
 
         def work(connection: sa.Connection) -> None:
             changed = connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(**values))
@@ -94,7 +99,7 @@ class ReplicaRecords:
                 found.update((row["replica_id"], _record(row)) for row in rows)
             return found
 
-        return self._database.run(work) if wanted else {}
+        return self._database.read(work) if wanted else {}
 
     def _page(self, region: str, after: str, limit: int) -> Sequence[ReplicaRecord]:
         def work(connection: sa.Connection) -> Sequence[ReplicaRecord]:
@@ -103,7 +108,7 @@ class ReplicaRecords:
                 .order_by(replicas.c.image_id).limit(limit)).mappings().all()
             return [_record(row) for row in found]
 
-        return self._database.run(work)
+        return self._database.read(work)
 
 
 def ensure_rows(connection: sa.Connection, pairs: Iterable[tuple[str, str]], *, wanted_at: float) -> None:
@@ -113,7 +118,8 @@ def ensure_rows(connection: sa.Connection, pairs: Iterable[tuple[str, str]], *, 
             sa.select(replicas.c.wanted_at).where(_pair(image_id, region))).first()
         if found is None:
             connection.execute(sa.insert(replicas).values(
-                image_id=image_id, region=region, state=ReplicaState.WAITING.value, wanted_at=wanted_at))
+                image_id=image_id, region=region, state=ReplicaState.WAITING.value, wanted_at=wanted_at,
+                updated_at=wanted_at))
         elif found.wanted_at is None:
             connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(wanted_at=wanted_at))
 
@@ -137,6 +143,8 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
         if name == "digest":
             found["digest_algorithm"] = value.algorithm if value else None
             found["digest_value"] = value.value if value else None
+        elif isinstance(value, str) and name == "reason":
+            found[name] = value[:REASON_LIMIT]
         else:
             found[name] = value.value if isinstance(value, ReplicaState | Origin | IdReason) else value
     return found
