@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One read, many targets, and nothing finished that is not right."""
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from glancesync import concurrency
+from glancesync.conf.transfer import TransferSettings
+from glancesync.exceptions import (
+    LeaseLostError,
+    RegionUnavailableError,
+    SourceCorruptError,
+    SourceReadError,
+    TaskCancelledError,
+    TransferStalledError,
+)
+from glancesync.model.image import Digest, Image
+from glancesync.regions.client import ImageData
+from glancesync.sync.tee import Tee
+
+CHUNK = 10
+SETTINGS = TransferSettings(chunk_bytes=CHUNK, buffer_bytes=3 * CHUNK, tee_gather_seconds=0.2, tee_stall_seconds=0.1)
+DATA = bytes(range(256)) * 2
+
+
+def sha512(data):
+    return Digest(algorithm="sha512", value=hashlib.sha512(data).hexdigest())
+
+
+def image_of(data):
+    return Image(id="image", status="active", size=len(data), digest=sha512(data))
+
+
+class Source:
+    region_name = "RegionOne"
+
+    def __init__(self, data, *, fail_after=None):
+        self.data = data
+        self.fail_after = fail_after
+        self.reads = 0
+
+    @contextmanager
+    def open_data(self, image_id, *, chunk_bytes):
+        self.reads += 1
+        yield ImageData(size=len(self.data), chunks=self._chunks(chunk_bytes))
+
+    def _chunks(self, size):
+        for start in range(0, len(self.data), size):
+            if self.fail_after is not None and start >= self.fail_after:
+                raise SourceReadError("the connection broke")
+            concurrency.sleep(0)
+            yield self.data[start:start + size]
+
+
+class Target:
+    """`received` is what arrived, `complete` whether the request came to its end."""
+
+    def __init__(self, *, delay=0.0, die_after=None):
+        self.received = b""
+        self.complete = False
+        self.delay = delay
+        self.die_after = die_after
+
+    def upload_data(self, image_id, chunks, *, size):
+        for chunk in chunks:
+            if self.die_after is not None and len(self.received) >= self.die_after:
+                raise RegionUnavailableError("the target died")
+            concurrency.sleep(self.delay)
+            self.received += chunk
+        self.complete = True
+
+
+class Handle:
+    def __init__(self, gathering, *, lease=None, cancel_at=None):
+        self.gathering = gathering
+        self.lease = lease
+        self.cancel_at = cancel_at
+        self.done = 0
+
+    def check(self):
+        if self.cancel_at is not None and self.done >= self.cancel_at:
+            raise TaskCancelledError("cancelled")
+
+    def ensure_lease(self):
+        if self.lease:
+            raise self.lease
+
+    def report(self, step=None, bytes_done=None, bytes_total=None):
+        self.done = bytes_done if bytes_done is not None else self.done
+
+
+def run(source, targets, *, image=None, handles=None, tee=None):
+    """Copy to all targets at once; the results or errors in their order."""
+    gathering = concurrency.Gathering(len(targets))
+    handles = handles or [Handle(gathering) for _ in targets]
+    for handle in handles:
+        handle.gathering = gathering
+    tee = tee or Tee(SETTINGS)
+    threads = [concurrency.spawn(_copy, tee, image or image_of(source.data), source, target, handle)
+               for target, handle in zip(targets, handles, strict=True)]
+    return [thread.wait() for thread in threads]
+
+
+def _copy(tee, image, source, target, handle):
+    try:
+        return tee.copy(image, source, target, replica_id="image", algorithm="sha512", handle=handle)
+    except Exception as error:  # noqa: BLE001 - what a run ends in is what these tests look at
+        return error
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK, 512])
+def test_one_read_serves_all(size):
+    source, targets = Source(DATA[:size]), [Target(), Target(), Target(delay=0.001)]
+    results = run(source, targets)
+    assert source.reads == 1
+    assert [(target.received, target.complete) for target in targets] == [(DATA[:size], True)] * 3
+    assert {(result.size, result.digests["sha512"]) for result in results} == {(size, sha512(DATA[:size]).value)}
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK, 512])
+def test_wrong_bytes_never_become_complete(size):
+    source, targets = Source(DATA[:size]), [Target(), Target()]
+    wrong = replace(image_of(DATA[:size]), digest=sha512(b"other"))
+    results = run(source, targets, image=wrong)
+    assert [type(result) for result in results] == [SourceCorruptError] * 2
+    for target in targets:
+        assert not target.complete
+        assert len(target.received) <= max(0, size - 1)
+
+
+def test_a_checksum_stands_in_where_there_is_no_hash():
+    old = replace(image_of(DATA), digest=None, checksum=hashlib.md5(b"other").hexdigest())  # noqa: S324
+    assert isinstance(run(Source(DATA), [Target()], image=old)[0], SourceCorruptError)
+    old = replace(old, checksum=hashlib.md5(DATA).hexdigest())  # noqa: S324
+    assert run(Source(DATA), [Target()], image=old)[0].digests["sha512"] == sha512(DATA).value
+
+
+def test_a_short_source_fails_before_the_last_chunk():
+    target = Target()
+    longer = replace(image_of(DATA), size=len(DATA) + 1)
+    assert isinstance(run(Source(DATA), [target], image=longer)[0], SourceReadError)
+    assert not target.complete
+
+
+def test_a_broken_source_aborts_every_target():
+    targets = [Target(), Target()]
+    results = run(Source(DATA, fail_after=300), targets)
+    assert [type(result) for result in results] == [SourceReadError] * 2
+    assert not any(target.complete for target in targets)
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK, 512])
+def test_the_last_chunk_needs_the_lease(size):
+    source, targets = Source(DATA[:size]), [Target(), Target()]
+    handles = [Handle(None, lease=LeaseLostError("somebody else's now")), Handle(None)]
+    results = run(source, targets, handles=handles)
+    assert isinstance(results[0], LeaseLostError)
+    assert not targets[0].complete
+    assert len(targets[0].received) <= max(0, size - 1)
+    assert targets[1].complete
+
+
+def test_a_dead_target_does_not_hurt_the_others():
+    targets = [Target(die_after=100), Target()]
+    results = run(Source(DATA), targets)
+    assert isinstance(results[0], RegionUnavailableError)
+    assert targets[1].complete
+
+
+def test_a_stalling_target_drops_out():
+    targets = [Target(delay=0.5), Target()]
+    results = run(Source(DATA), targets)
+    assert isinstance(results[0], TransferStalledError)
+    assert targets[1].complete
+    assert not targets[0].complete
+
+
+def test_a_lone_slow_target_is_given_its_time():
+    target = Target(delay=0.15)
+    assert run(Source(DATA[:5 * CHUNK]), [target])[0].size == 5 * CHUNK
+    assert target.complete
+
+
+def test_a_cancelled_run_ends_alone():
+    targets = [Target(), Target()]
+    results = run(Source(DATA), targets, handles=[Handle(None, cancel_at=100), Handle(None)])
+    assert isinstance(results[0], TaskCancelledError)
+    assert not targets[0].complete
+    assert targets[1].complete
+
+
+def test_who_comes_late_reads_alone():
+    source, tee = Source(DATA), Tee(SETTINGS)
+    first, second = Target(delay=0.01), Target()
+    early = concurrency.spawn(run, source, [first])
+    concurrency.sleep(0.05)
+    run(source, [second], tee=tee)
+    early.wait()
+    assert (first.complete, second.complete, source.reads) == (True, True, 2)
+
+
+def test_a_run_that_never_arrives_is_not_waited_for():
+    source, target = Source(DATA), Target()
+    gathering = concurrency.Gathering(2)
+    handle = Handle(gathering)
+    result = _copy(Tee(SETTINGS), image_of(DATA), source, target, handle)
+    assert result.size == len(DATA)
+    assert target.complete
