@@ -6,6 +6,7 @@ import fcntl
 import importlib.util
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -77,6 +78,16 @@ class Lab:
                 service.stop()
         if not keep:
             shutil.rmtree(self.directory)
+
+    def revive(self) -> None:
+        """Continue what was stopped by a signal and start what died, but for the sync server; wait for all of it."""
+        for service in self.services:
+            if service is not self.server:
+                service.kill(signal.SIGCONT)
+                service.start()
+        for service in self.services:
+            if service is not self.server:
+                service.wait_ready()
 
     @property
     def exists(self) -> bool:

@@ -40,6 +40,11 @@ class Glance(Service):
         return self.directory / "images"
 
     @property
+    def staging_path(self) -> Path:
+        """Where the bytes of images that are being imported lie."""
+        return self.directory / "staging"
+
+    @property
     def outbox_path(self) -> Path:
         """Where the paste filter keeps its events (cascading region only)."""
         return self.directory / "outbox"
