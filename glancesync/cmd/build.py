@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the server's objects together. The one place where options become objects."""
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import socket
+import uuid
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from keystoneauth1 import exceptions as keystone_errors
+from oslo_config import cfg
+
+from glancesync.api.app import load_app
+from glancesync.api.parts import Parts
+from glancesync.api.policies import new_enforcer
+from glancesync.clock import Clock, SystemClock
+from glancesync.concurrency import Doorbell
+from glancesync.conf import Settings, keystone, read_settings
+from glancesync.db.engine import Database
+from glancesync.exceptions import ConfigurationError, RegionUnavailableError
+from glancesync.model.task import Outcome
+from glancesync.regions.catalog import Catalog
+from glancesync.regions.directory import RegionDirectory
+from glancesync.regions.factory import RegionClients
+from glancesync.service import Service
+from glancesync.service.timers import PurgeTimer, ReconcileTimer
+from glancesync.sync.context import SyncContext
+from glancesync.sync.converge import Converger
+from glancesync.sync.execute import Executor
+from glancesync.sync.reconcile import Reconciler
+from glancesync.sync.records import ReplicaRecords
+from glancesync.sync.tee import Tee
+from glancesync.tasks.queue import TaskQueue
+from glancesync.tasks.worker import TaskHandle, Worker
+
+_PACKAGED_PASTE = Path(__file__).resolve().parent.parent / "api" / "glance-sync-paste.ini"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """Everything that the daemon starts and stops."""
+
+    settings: Settings
+    database: Database
+    directory: RegionDirectory
+    queue: TaskQueue
+    worker: Worker
+    service: Service
+    reconcile_timer: ReconcileTimer
+    purge_timer: PurgeTimer
+    app: Any
+
+
+def build(conf: cfg.ConfigOpts) -> Server:
+    """Raises ConfigurationError; connects to nothing."""
+    settings, clock = read_settings(conf), SystemClock()
+    database = Database(settings.server.connection)
+    directory, session = _directory(conf, settings, clock)
+    queue = TaskQueue(database, server_name(), settings.worker)
+    records = ReplicaRecords(database, clock)
+    context = SyncContext(directory=directory, records=records, settings=settings.sync, clock=clock,
+                          service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
+                          page_size=settings.reconcile.list_page_size)
+    executor = Executor(records=records, tee=Tee(settings.transfer), clock=clock, new_id=lambda: str(uuid.uuid4()))
+    converger = Converger(context, executor)
+    worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
+                    random=random.SystemRandom().random)
+    doorbell = Doorbell()
+    service = Service(database=database, queue=queue, directory=directory, converger=converger,
+                      reconciler=Reconciler(context), settings=settings.sync, clock=clock, ring=worker.ring,
+                      request_reconcile=doorbell.ring)
+    parts = Parts(service=service, settings=settings.api, enforcer=new_enforcer(conf), conf=conf)
+    return Server(
+        settings=settings, database=database, directory=directory, queue=queue, worker=worker, service=service,
+        reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell),
+        purge_timer=PurgeTimer(database=database, queue=queue, history_days=settings.worker.history_days, clock=clock,
+                               sleep=clock.sleep),
+        app=load_app(parts, _paste_file(conf, settings)))
+
+
+def server_name() -> str:
+    """Names this process among servers that share a queue; another one after every start."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _directory(conf: cfg.ConfigOpts, settings: Settings, clock: Clock) -> tuple[RegionDirectory, Any]:
+    try:
+        _auth, session = keystone.load_session(conf)
+    except keystone_errors.ClientException as error:
+        raise ConfigurationError(f"[keystone] does not describe a user: {error}") from error
+    options = conf.keystone
+    clients = RegionClients(session, connect_timeout_seconds=options.connect_timeout_seconds,
+                            read_timeout_seconds=options.read_timeout_seconds,
+                            idle_timeout_seconds=settings.transfer.idle_timeout_seconds)
+    catalog = Catalog(session, options.interface)
+    return RegionDirectory(catalog=catalog, clients=clients, settings=settings.sync, interface=options.interface,
+                           clock=clock), session
+
+
+def _service_project(session: Any) -> Any:
+    @cache
+    def project_id() -> str:
+        try:
+            found = session.get_project_id()
+        except keystone_errors.ClientException as error:
+            raise RegionUnavailableError(f"Keystone did not say which project the service user works in: {error}",
+                                         ) from error
+        if not found:
+            raise ConfigurationError("[keystone] names no project; replicas are created under the service user's "
+                                     "project, so set project_name")
+        return str(found)
+
+    return project_id
+
+
+def _runner(converger: Converger) -> Any:
+    """What the worker runs for each task."""
+    def run(handle: TaskHandle) -> Outcome:
+        ended = converger.converge(handle.task.image_id, handle.task.region, handle)
+        return Outcome(code=ended.plan.code, reason=ended.plan.reason, bytes_moved=ended.bytes_moved,
+                       delay_seconds=ended.plan.delay_seconds)
+
+    return run
+
+
+def _paste_file(conf: cfg.ConfigOpts, settings: Settings) -> Path:
+    named = Path(settings.server.api_paste_config)
+    beside = [Path(name).resolve().parent / named for name in conf.config_file or ()]
+    for candidate in [named] if named.is_absolute() else [*beside, _PACKAGED_PASTE]:
+        if candidate.is_file():
+            return candidate
+    raise ConfigurationError(f"api_paste_config {named} does not exist; it was looked up beside the configuration")
