@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors as JSON: {"error": {"code", "message", "request_id"}}. The one border where exceptions become answers."""
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+
+import webob
+import webob.exc
+
+from glancesync.exceptions import GlanceSyncError
+
+LOG = logging.getLogger(__name__)
+
+REQUEST_ID = "openstack.request_id"
+
+#: Codes of what HTTP itself refuses; every other code is a GlanceSyncError's.
+HTTP_CODES = {
+    400: "invalid_input",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "version_not_supported",
+    408: "request_timeout",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    500: "internal_error",
+    503: "not_ready",
+}
+_UNEXPECTED = "The server failed on this request; its log tells why under this request id."
+
+
+def error_response(environ: Mapping[str, object], *, status: int, code: str, message: str,
+                   headers: Mapping[str, str] | None = None) -> webob.Response:
+    """An error as this API shows it; `message` is one sentence for a person."""
+    body = {"error": {"code": code, "message": message, "request_id": environ.get(REQUEST_ID)}}
+    response = webob.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
+    response.headers.update({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})})
+    return response
+
+
+def http_error_response(environ: Mapping[str, object], error: webob.exc.HTTPException, *,
+                        message: str | None = None) -> webob.Response:
+    """An error of WebOb's (our own middleware's or keystonemiddleware's) in this API's form, its headers kept."""
+    status = error.status_int
+    kept = {name: value for name, value in error.headers.items()
+            if name.lower() in ("allow", "www-authenticate", "retry-after")}
+    return error_response(environ, status=status, code=HTTP_CODES.get(status, "http_error"),
+                          message=message or error.detail or error.explanation, headers=kept)
+
+
+def known_error_response(environ: Mapping[str, object], error: GlanceSyncError) -> webob.Response:
+    """An error of this package's tree. One that means our own failure (500) is logged and told without detail."""
+    if error.http_status == 500:
+        LOG.error("%s failed: %s", describe_request(environ), error, exc_info=error)
+        return error_response(environ, status=500, code=error.code, message=_UNEXPECTED)
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(max(0, math.ceil(error.retry_after_seconds)))
+    return error_response(environ, status=error.http_status, code=error.code, message=error.message, headers=headers)
+
+
+def unexpected_error_response(environ: Mapping[str, object]) -> webob.Response:
+    """For an exception that nobody meant (and the caller logged with describe_request): no detail is told."""
+    return error_response(environ, status=500, code="internal_error", message=_UNEXPECTED)
+
+
+def describe_request(environ: Mapping[str, object]) -> str:
+    """Method, path (escaped) and request id, for a log line."""
+    return f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')!r} ({environ.get(REQUEST_ID)})"

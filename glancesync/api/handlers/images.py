@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How images stand in each region."""
+from __future__ import annotations
+
+from glancesync.api.call import Call, Reply
+from glancesync.api.views import page, page_limit
+from glancesync.exceptions import ForbiddenError, ImageNotFoundError
+
+
+def list_images(call: Call) -> Reply:
+    filters = {name: call.query[name] for name in ("state", "region", "reason_code") if name in call.query}
+    rows = call.service.list_images(limit=page_limit(call) + 1, marker=call.query.get("marker"), owner=_owner(call),
+                                    filters=filters)
+    return Reply(body=page(call, "images", rows, dict))
+
+
+def get_image(call: Call) -> Reply:
+    image_id = call.path["image_id"]
+    try:
+        image = call.service.get_image(image_id)
+    except ImageNotFoundError:
+        image = None
+    if image is None or not call.rights.allows("images:get", owner=image["owner"]):
+        # One text for both, so that it does not tell a stranger that the image exists.
+        raise ImageNotFoundError(f"No image {image_id} is known here.")
+    return Reply(body={"image": image})
+
+
+def _owner(call: Call) -> str | None:
+    """Whose images to list, None for everybody's; raises ForbiddenError."""
+    asked: str | None = call.query.get("owner")
+    if call.rights.allows("images:list_all"):
+        return asked
+    if asked is not None and not call.rights.allows("images:list", owner=asked):
+        raise ForbiddenError("Your roles do not allow listing the images of another project.")
+    return asked or call.rights.own_project()

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stages of the pipeline before the routes, one paste filter factory each."""

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""keystonemiddleware's auth_token, told to use our configuration object and to refuse in this API's words."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import webob
+import webob.exc
+from keystonemiddleware import auth_token
+
+from glancesync.api.errors import http_error_response
+from glancesync.api.parts import parts_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_MESSAGES = {
+    401: "A valid Keystone token is needed in X-Auth-Token.",
+    503: "The token cannot be checked: Keystone does not answer.",
+}
+
+
+class AuthToken(auth_token.AuthProtocol):
+    """Lets through only requests with a token that Keystone vouches for; the caller's headers say who it is."""
+
+    def process_request(self, request: webob.Request) -> webob.Response | None:
+        """None to go on, or the refusal (401; 503 when Keystone cannot be asked)."""
+        try:
+            refusal: webob.Response | None = super().process_request(request)
+        except webob.exc.HTTPException as error:
+            # The stage behind this method adds WWW-Authenticate to every 401 by itself.
+            error.headers.pop("WWW-Authenticate", None)
+            refusal = http_error_response(request.environ, error, message=_MESSAGES.get(error.status_int))
+        return refusal
+
+
+def filter_factory(global_conf: Mapping[str, Any], **local_conf: str) -> Callable[[WSGIApplication], WSGIApplication]:
+    """Options of [keystone_authtoken] may also stand in the paste section."""
+    conf = parts_of(global_conf).conf
+    return lambda application: AuthToken(application, {**local_conf, "oslo_config_config": conf})

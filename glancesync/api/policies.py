@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what. The defaults are these; a policy file overrides them. Feeds oslopolicy-sample-generator.
+
+The account of the filter that sits in Glance may hand in events and image hints and read nothing. Whoever may read in
+a project sees how that project's images stand. Everything else is the administrator's. Tokens must be scoped to a
+project, the administrator's too, as for Glance and Nova.
+"""
+from __future__ import annotations
+
+from oslo_config import cfg
+from oslo_policy import policy
+
+EVENTS_ROLE = "glance_sync_events"
+
+ADMIN = "rule:admin_required"
+SUBMITTER = "rule:event_submitter"
+READER = "rule:admin_required or rule:project_reader"
+
+_BASE = [
+    policy.RuleDefault("admin_required", "role:admin", "Operators of the cloud."),
+    policy.RuleDefault("event_submitter", f"rule:admin_required or role:{EVENTS_ROLE}",
+                       "The account that the filter in the cascading Glance uses, with a role of its own."),
+    policy.RuleDefault("project_reader", "role:reader and project_id:%(owner)s",
+                       "Readers (and with them members) of the project that owns the image."),
+]
+
+_RULES = [
+    ("events:submit", SUBMITTER, "Report changed images.", [("POST", "/v1/events")]),
+    ("images:hint", SUBMITTER, "Ask for a look at one image, by the routes of the original Glance Sync Manager.",
+     [("PATCH", "/v1/images/{image_id}"), ("PUT", "/v1/images/{image_id}"), ("DELETE", "/v1/images/{image_id}"),
+      ("PUT", "/v1/images/{image_id}/location")]),
+    ("images:list", READER, "List the images of one's own project with their state in each region.",
+     [("GET", "/v1/images")]),
+    ("images:list_all", ADMIN, "List the images of every project.", [("GET", "/v1/images")]),
+    ("images:get", READER, "See one image's state in each region. Whoever may not is told that it is not there.",
+     [("GET", "/v1/images/{image_id}")]),
+    ("tasks:list", READER, "List the tasks of an image of one's own project (the query must name the image).",
+     [("GET", "/v1/tasks")]),
+    ("tasks:list_all", ADMIN, "List the tasks of all images, and see which server runs each.", [("GET", "/v1/tasks")]),
+    ("tasks:get", READER, "See one task and its runs. Whoever may not is told that it is not there.",
+     [("GET", "/v1/tasks/{task_id}")]),
+    ("tasks:retry", ADMIN, "Make a task due now.", [("POST", "/v1/tasks/{task_id}/retry")]),
+    ("tasks:cancel", ADMIN, "Cancel a task.", [("POST", "/v1/tasks/{task_id}/cancel")]),
+    ("sync:submit", ADMIN, "Compare chosen images and regions now, or see what that would do.",
+     [("POST", "/v1/sync")]),
+    ("regions:list", ADMIN, "List the regions with their endpoints and the state of their tasks.",
+     [("GET", "/v1/regions")]),
+    ("endpoints:list", ADMIN, "List the image endpoints of cascaded regions.", [("POST", "/v1/cascaded-eps")]),
+]
+
+
+def list_rules() -> list[policy.RuleDefault]:
+    """Every rule with its default (entry point `oslo.policy.policies`)."""
+    return _BASE + [
+        policy.DocumentedRuleDefault(name, check, description, [{"method": method, "path": path}
+                                                                for method, path in operations],
+                                     scope_types=["project"])
+        for name, check, description, operations in _RULES]
+
+
+def new_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
+    """An enforcer of these rules over the policy file that `conf` ([oslo_policy]) names; read again when it changes."""
+    enforcer = policy.Enforcer(conf)
+    # Older releases of oslo.policy only warn about a token of the wrong scope.
+    conf.set_default("enforce_scope", True, group="oslo_policy")
+    enforcer.register_defaults(list_rules())
+    return enforcer

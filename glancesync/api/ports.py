@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API needs of the core, stated from the API's side; `glancesync.service` fulfils it."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from glancesync.model.event import Event
+from glancesync.model.task import Run, Task, TaskFilter, Trigger
+
+
+class SyncService(Protocol):
+    """Everything here returns only after what it did is committed, and raises nothing but GlanceSyncError.
+
+    Listings are ordered, begin after `marker` (an id of the same listing) and hold at most `limit` rows.
+    `None` for image ids or regions means all of them.
+    """
+
+    def submit_events(self, events: Sequence[Event]) -> list[Task]:
+        """Queue what the events hint at; an event whose id was seen before changes nothing."""
+
+    def hint(self, image_id: str, *, trigger: Trigger, request_id: str | None) -> list[Task]:
+        """Queue a look at one image."""
+
+    def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
+               request_id: str | None) -> list[Task]:
+        """Queue images and regions that an operator chose; raises RegionNotFoundError."""
+
+    def plan(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None) -> list[dict[str, Any]]:
+        """What a run would do, without doing it; one entry per image and region."""
+
+    def list_images(self, *, limit: int, marker: str | None, owner: str | None,
+                    filters: dict[str, str]) -> list[dict[str, Any]]:
+        """Images with their state in each region. `owner` None: of every project."""
+
+    def get_image(self, image_id: str) -> dict[str, Any]:
+        """One image; raises ImageNotFoundError."""
+
+    def owner_of(self, image_id: str) -> str | None:
+        """The project that an image belongs to, None when the image or its owner is not known."""
+
+    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None) -> list[Task]:
+        """Tasks that pass the filter."""
+
+    def get_task(self, task_id: str) -> Task:
+        """One task; raises TaskNotFoundError."""
+
+    def list_runs(self, task_id: str) -> list[Run]:
+        """What is kept of a task's runs, newest first."""
+
+    def retry_task(self, task_id: str) -> Task:
+        """Make a task due now; raises TaskNotFoundError, StateConflictError."""
+
+    def cancel_task(self, task_id: str) -> Task:
+        """Ask a task to end; raises TaskNotFoundError, StateConflictError."""
+
+    def list_regions(self) -> list[dict[str, Any]]:
+        """Every region of the catalog with an image endpoint."""
+
+    def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
+        """Image endpoints of the cascaded regions named, of all when none is; raises RegionNotFoundError."""

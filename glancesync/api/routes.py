@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole API as data: one line per route. The router, the policy test and /v1/openapi.json are made of it."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import routes as routes_library
+
+from glancesync.api import openapi, schemas
+from glancesync.api.call import Call, Reply
+from glancesync.api.handlers import events, images, regions, root, sync, tasks
+from glancesync.api.schemas import Schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """What a route takes."""
+
+    schema: Schema
+    required: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Route:
+    """`rule` is the policy rule asked before the handler runs; without one the route is for anybody."""
+
+    method: str
+    path: str
+    handler: Callable[[Call], Reply]
+    summary: str
+    rule: str | None = None
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    body: Body | None = None
+    status: int = 200
+    answer: Schema
+
+
+def _document(_call: Call) -> Reply:
+    return Reply(body=openapi.document(ROUTES))
+
+
+def _public(path: str, handler: Callable[[Call], Reply], summary: str, answer: Schema) -> Route:
+    return Route(method="GET", path=path, handler=handler, summary=summary, answer=answer)
+
+
+def _get(path: str, handler: Callable[[Call], Reply], rule: str, summary: str, *, answer: Schema,
+         query: Mapping[str, Schema] | None = None) -> Route:
+    return Route(method="GET", path=path, handler=handler, rule=rule, summary=summary, answer=answer, query=query or {})
+
+
+def _post(path: str, handler: Callable[[Call], Reply], rule: str, summary: str, *, body: Body,
+          answer: Schema) -> Route:
+    """Answers 202 after what it started is committed."""
+    return Route(method="POST", path=path, handler=handler, rule=rule, summary=summary, body=body, status=202,
+                 answer=answer)
+
+
+def _hint(method: str, path: str, summary: str, body: Body) -> Route:
+    return Route(method=method, path=path, handler=events.hint, rule="images:hint",
+                 summary=f"Original route: {summary} The image is looked at again.", body=body, status=202,
+                 answer=schemas.SUBMITTED)
+
+
+_NOTHING = Body(schema=schemas.NOTHING_BODY, required=False)
+
+ROUTES: Sequence[Route] = (
+    _public("/", root.list_versions, "The versions that this server speaks.", schemas.VERSIONS),
+    _public("/v1", root.get_version, "Version 1 and its microversions.", schemas.VERSION),
+    _public("/v1/openapi.json", _document, "This API as an OpenAPI document.", schemas.DOCUMENT),
+    _public("/healthcheck", root.healthcheck, "Whether the process answers.", schemas.HEALTH),
+
+    _post("/v1/events", events.submit_events, "events:submit", "Report changed images.",
+          body=Body(schema=schemas.EVENTS_BODY), answer=schemas.SUBMITTED),
+    _hint("PATCH", "/v1/images/{image_id}", "metadata changed.", Body(schema=schemas.CHANGES_BODY)),
+    _hint("DELETE", "/v1/images/{image_id}", "the image was deleted, which is not believed unseen.",
+          Body(schema=schemas.REMOVAL_BODY, required=False)),
+    _hint("PUT", "/v1/images/{image_id}", "the image has data.", Body(schema=schemas.IMAGE_BODY)),
+    _hint("PUT", "/v1/images/{image_id}/location", "locations changed.", Body(schema=schemas.LOCATION_BODY)),
+    Route(method="POST", path="/v1/cascaded-eps", handler=regions.list_endpoints, rule="endpoints:list",
+          summary="Original route: the image endpoints of cascaded regions.",
+          body=Body(schema=schemas.ENDPOINTS_BODY), answer=schemas.ENDPOINTS),
+
+    _get("/v1/images", images.list_images, "images:list", "Images with their state in each region.",
+         query=schemas.IMAGES_QUERY, answer=schemas.IMAGES),
+    _get("/v1/images/{image_id}", images.get_image, "images:get", "One image with its state in each region.",
+         answer=schemas.IMAGE),
+    _get("/v1/tasks", tasks.list_tasks, "tasks:list", "Tasks, one for each image and region that was ever asked for.",
+         query=schemas.TASKS_QUERY, answer=schemas.TASKS),
+    _get("/v1/tasks/{task_id}", tasks.get_task, "tasks:get", "One task and its runs.", answer=schemas.TASK_WITH_RUNS),
+    _post("/v1/tasks/{task_id}/retry", tasks.retry_task, "tasks:retry", "Make a task due now.",
+          body=_NOTHING, answer=schemas.TASK),
+    _post("/v1/tasks/{task_id}/cancel", tasks.cancel_task, "tasks:cancel", "Cancel a task.",
+          body=_NOTHING, answer=schemas.TASK),
+    _post("/v1/sync", sync.submit, "sync:submit", "Compare images and regions now (all where none is named), or with "
+          "dry_run say what that would do (200).", body=Body(schema=schemas.SYNC_BODY),
+          answer=schemas.SUBMITTED_OR_PLAN),
+    _get("/v1/regions", regions.list_regions, "regions:list", "Regions with their endpoints and tasks.",
+         answer=schemas.REGIONS),
+)
+PUBLIC_ROUTES = tuple(route for route in ROUTES if route.rule is None)
+GUARDED_ROUTES = tuple(route for route in ROUTES if route.rule is not None)
+
+
+class RouteMap:
+    """Finds the routes of a path. Routes keeps texts only, so it maps a path to its template, and we that to its
+    routes by method."""
+
+    def __init__(self, table: Sequence[Route]) -> None:
+        self._by_template: dict[str, dict[str, Route]] = {}
+        self._mapper = routes_library.Mapper(register=False, explicit=True)
+        for route in table:
+            if route.path not in self._by_template:
+                self._mapper.connect(route.path, template=route.path)
+            self._by_template.setdefault(route.path, {})[route.method] = route
+        self._mapper.create_regs([])
+
+    def find(self, path: str) -> tuple[Mapping[str, Route], Mapping[str, str]] | None:
+        """The path's routes by method and the variable parts of the path; None when there is no such path.
+
+        One slash at the end does not matter: catalogs often carry it.
+        """
+        match = self._mapper.match(path.removesuffix("/") or "/")
+        if match is None:
+            return None
+        return self._by_template[match.pop("template")], match

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What requests and answers look like, as JSON Schema. Validation and /v1/openapi.json are both made of this.
+
+Patterns hold for the whole text. Answers are described, not enforced: a test holds them to it.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from glancesync.model.event import Operation
+from glancesync.model.replica import IdReason, ReplicaState
+from glancesync.model.task import TaskState, Trigger
+
+Schema = dict[str, Any]
+
+MAX_EVENTS = 1000
+MAX_IMAGES = 1000
+MAX_REGIONS = 100
+
+
+def _object(required: list[str], **properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _list(items: Schema, **limits: Any) -> Schema:
+    return {"type": "array", "items": items, **limits}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _row(**properties: Schema) -> Schema:
+    """An answer's object: every field is always there."""
+    return _object(list(properties), **properties)
+
+
+TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
+#: No spaces, controls or letters beyond ASCII: ids and names of services end up in logs and headers.
+TOKEN: Schema = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+IMAGE_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+                    "description": "a lower-case hyphenated UUID"}
+TASK_ID: Schema = {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$", "description": "the id of a task"}
+FREE: Schema = {"type": "object", "maxProperties": 1000}
+
+PATH_PARAMETERS: dict[str, Schema] = {"image_id": IMAGE_ID, "task_id": TASK_ID}
+
+# -- queries ---------------------------------------------------------------------------------------------------------
+_LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 1_000_000,
+                  "description": "rows of one page; more than max_page_size are not given"}
+IMAGES_QUERY: dict[str, Schema] = {
+    "limit": _LIMIT, "marker": IMAGE_ID, "region": TEXT, "reason_code": TOKEN,
+    "state": {"type": "string", "enum": [state.value for state in ReplicaState]},
+    "owner": {**TOKEN, "description": "a project id; for whoever may list the images of every project"},
+}
+TASKS_QUERY: dict[str, Schema] = {
+    "limit": _LIMIT, "marker": TASK_ID, "region": TEXT, "reason_code": TOKEN, "image_id": IMAGE_ID,
+    "request_id": TOKEN, "state": {"type": "string", "enum": [state.value for state in TaskState]},
+}
+
+# -- bodies ----------------------------------------------------------------------------------------------------------
+_EVENT = _object(
+    ["id", "operation", "at"],
+    id=TOKEN, operation={"type": "string", "enum": [operation.value for operation in Operation]},
+    image_id=_or_null(IMAGE_ID), at={"type": "number", "minimum": 0, "exclusiveMaximum": 100_000_000_000},
+    request_id=_or_null(TOKEN), user_id=_or_null(TOKEN), project_id=_or_null(TOKEN),
+    roles=_list({"type": "string", "maxLength": 255}, maxItems=100), host=_or_null(TEXT))
+EVENTS_BODY = _object(["events"], events=_list(_EVENT, minItems=1, maxItems=MAX_EVENTS))
+SYNC_BODY = _object(
+    [], image_ids=_list(IMAGE_ID, minItems=1, maxItems=MAX_IMAGES, uniqueItems=True),
+    regions=_list(TEXT, minItems=1, maxItems=MAX_REGIONS, uniqueItems=True), dry_run={"type": "boolean"})
+ENDPOINTS_BODY = _object(["regions"], regions=_list(TEXT, maxItems=MAX_REGIONS, uniqueItems=True))
+NOTHING_BODY = _object([])
+
+# The original's bodies: checked so that a broken caller hears of it, and then not used, for the image is read again.
+_NAMES = _list(TEXT, maxItems=1000)
+_LOCATION = _object(["url"], url={"type": "string", "minLength": 1, "maxLength": 4096}, metadata=FREE)
+_LOCATIONS = _list({"anyOf": [_LOCATION, {"type": "string", "maxLength": 4096}]}, maxItems=1000)
+CHANGES_BODY = _object([], changes=FREE, removes=_NAMES, tags=_object([], add=_NAMES, delete=_NAMES))
+REMOVAL_BODY = _object([], locations=_LOCATIONS)
+IMAGE_BODY = _object(["body"], body=FREE)
+LOCATION_BODY = _object(["action"], action={"type": "string", "enum": ["INSERT", "DELETE", "CLEAR"]},
+                        locations=_LOCATIONS, body=FREE)
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+_TIME = {"type": "string", "description": "ISO 8601 in UTC"}
+_BYTES = {"type": "integer", "minimum": 0}
+_STRING: Schema = {"type": "string"}
+_ANY_STRING = _or_null(_STRING)
+_WHEN = _or_null(_TIME)
+
+_TASK_FIELDS: dict[str, Schema] = {
+    "id": TASK_ID, "image_id": IMAGE_ID, "region": _STRING,
+    "state": {"type": "string", "enum": [state.value for state in TaskState]},
+    "trigger": {"type": "string", "enum": [trigger.value for trigger in Trigger]},
+    "priority": {"type": "integer"}, "attempts": _BYTES, "run_again": {"type": "boolean"},
+    "cancel": {"type": "boolean"}, "step": _ANY_STRING, "bytes_done": _or_null(_BYTES),
+    "bytes_total": _or_null(_BYTES), "request_id": _ANY_STRING, "reason_code": _ANY_STRING, "reason": _ANY_STRING,
+    "run_at": _WHEN, "created_at": _WHEN, "started_at": _WHEN, "finished_at": _WHEN, "updated_at": _WHEN,
+}
+_RUN_FIELDS: dict[str, Schema] = {
+    "id": _STRING, "trigger": _TASK_FIELDS["trigger"], "attempt": _BYTES, "outcome": _STRING,
+    "reason_code": _ANY_STRING, "reason": _ANY_STRING, "bytes_moved": _BYTES, "request_id": _ANY_STRING,
+    "started_at": _WHEN, "finished_at": _WHEN,
+}
+_SERVER = {"server": {**_ANY_STRING, "description": "which server; shown to whoever may list all tasks"}}
+
+_REPLICA_STATE: Schema = {"type": "string", "enum": [state.value for state in ReplicaState]}
+
+COMPONENTS: dict[str, Schema] = {
+    "Error": _row(error=_row(code=_STRING, message=_STRING, request_id=_ANY_STRING)),
+    "Version": _row(id=_STRING, status=_STRING, min_version=_STRING, version=_STRING,
+                    links=_list(_row(rel=_STRING, href=_STRING))),
+    "TaskRef": _row(id=TASK_ID, image_id=IMAGE_ID, region=_STRING),
+    "Task": _object(list(_TASK_FIELDS), **_TASK_FIELDS, **_SERVER),
+    "Run": _object(list(_RUN_FIELDS), **_RUN_FIELDS, **_SERVER),
+    "Replica": _row(
+        region=_STRING, state=_REPLICA_STATE,
+        reason_code=_ANY_STRING, reason=_ANY_STRING, bytes_done=_or_null(_BYTES), bytes_total=_or_null(_BYTES),
+        replica_id=_or_null(IMAGE_ID),
+        id_reason=_or_null({"type": "string", "enum": [reason.value for reason in IdReason]}), origin=_ANY_STRING,
+        digest=_or_null(_row(algorithm=_STRING, value=_STRING)), verified_at=_WHEN, synced_at=_WHEN,
+        lag_seconds=_or_null({"type": "number"}), rate_bytes_per_second=_or_null({"type": "number"}),
+        attempts=_BYTES, next_try_at=_WHEN, task_id=_or_null(TASK_ID)),
+    "Image": _row(id=IMAGE_ID, name=_ANY_STRING, owner=_ANY_STRING, status=_ANY_STRING, visibility=_ANY_STRING,
+                  size=_or_null(_BYTES), updated_at=_WHEN, removed_at=_WHEN, regions=_list(_ref("Replica"))),
+    "Plan": _row(image_id=IMAGE_ID, region=_STRING, state=_REPLICA_STATE, reason_code=_ANY_STRING, reason=_ANY_STRING,
+                 actions=_list(_row(action=_STRING, detail={"type": "object"})), bytes=_BYTES),
+    "Region": _row(name=_STRING, endpoint=_STRING, cascading={"type": "boolean"},
+                   images={"type": "object", "additionalProperties": _BYTES,
+                           "description": "number of images by their state in this region"}),
+}
+
+VERSIONS = _row(versions=_list(_ref("Version")))
+VERSION = _row(version=_ref("Version"))
+HEALTH = _row(status=_STRING)
+DOCUMENT: Schema = {"type": "object"}
+SUBMITTED = _row(tasks=_list(_ref("TaskRef")))
+SUBMITTED_OR_PLAN: Schema = {"anyOf": [SUBMITTED, _row(plan=_list(_ref("Plan")))]}
+TASK = _row(task=_ref("Task"))
+TASK_WITH_RUNS = _row(task=_ref("Task"), runs=_list(_ref("Run")))
+TASKS = _object(["tasks"], tasks=_list(_ref("Task")), next=_STRING)
+IMAGE = _row(image=_ref("Image"))
+IMAGES = _object(["images"], images=_list(_ref("Image")), next=_STRING)
+REGIONS = _row(regions=_list(_ref("Region")))
+ENDPOINTS = _row(eps=_list(_STRING))
