@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the filter says in Glance's log: at most one warning a minute, whatever goes wrong; and the one broad except.
+
+Used by every other module of the filter. oslo.log's handlers sit on the root logger, so the standard library's
+loggers reach them.
+"""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from glancesync.clock import Clock
+
+LOG = logging.getLogger("glancesync.filter")
+INTERVAL_SECONDS = 60.0
+
+
+class Complaints:
+    """One per process. Warnings in between are counted and told with the next."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._next_at = float("-inf")
+        self._silent = 0
+
+    def warn(self, message: str, *values: object, error: BaseException | None = None) -> None:
+        """Log a warning unless there was one less than a minute ago; `error` adds its traceback."""
+        now = self._clock.monotonic()
+        if now < self._next_at:
+            self._silent += 1
+            return
+        silent, self._silent, self._next_at = self._silent, 0, now + INTERVAL_SECONDS
+        LOG.warning("%s (%d more since the last warning)", message % values, silent, exc_info=error)
+
+
+class Guard:
+    """Runs what must not hurt Glance: a request that Glance has answered, a thread in its process."""
+
+    def __init__(self, complaints: Complaints) -> None:
+        self._complaints = complaints
+        self.failures = 0
+
+    def run(self, function: Callable[[], None]) -> bool:
+        """Call it; False when it raised, which is then counted and logged."""
+        try:
+            function()
+        except Exception as error:  # noqa: BLE001  an error in here must not become a 500 of Glance's
+            self.failures += 1
+            self._complaints.warn("Image synchronisation failed inside Glance (%s); Glance itself is unharmed.",
+                                  type(error).__name__, error=error)
+            return False
+        return True
