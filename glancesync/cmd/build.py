@@ -2,9 +2,7 @@
 """Puts the server's objects together. The one place where options become objects."""
 from __future__ import annotations
 
-import os
 import random
-import secrets
 import socket
 import uuid
 from dataclasses import dataclass
@@ -35,7 +33,7 @@ from glancesync.sync.execute import Executor
 from glancesync.sync.reconcile import Reconciler
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.tee import Tee
-from glancesync.tasks.queue import TaskQueue
+from glancesync.tasks.queue import TaskQueue, new_owner
 from glancesync.tasks.worker import TaskHandle, Worker
 
 _PACKAGED_PASTE = Path(__file__).resolve().parent.parent / "api" / "glance-sync-paste.ini"
@@ -61,7 +59,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
     settings, clock = read_settings(conf), SystemClock()
     database = Database(settings.server.connection)
     directory, session = _directory(conf, settings, clock)
-    queue = TaskQueue(database, server_name(), settings.worker)
+    queue = TaskQueue(database, new_owner(socket.gethostname()), settings.worker)
     records = ReplicaRecords(database, clock)
     context = SyncContext(directory=directory, records=records, settings=settings.sync, clock=clock,
                           service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
@@ -81,11 +79,6 @@ def build(conf: cfg.ConfigOpts) -> Server:
         purge_timer=PurgeTimer(database=database, queue=queue, history_days=settings.worker.history_days, clock=clock,
                                sleep=clock.sleep),
         app=load_app(parts, _paste_file(conf, settings)))
-
-
-def server_name() -> str:
-    """Names this process among servers that share a queue; another one after every start."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def _directory(conf: cfg.ConfigOpts, settings: Settings, clock: Clock) -> tuple[RegionDirectory, Any]:

@@ -49,9 +49,6 @@ class _Daemon:
         server.database.open()
         listener = self._listen()
         self._wait_for_regions()
-        recovered = server.queue.recover()
-        if recovered:
-            LOG.info("%d tasks that an earlier run of this server left unfinished are taken up again", recovered)
         threads = [concurrency.spawn(server.worker.run_forever),
                    concurrency.spawn(server.reconcile_timer.run_forever),
                    concurrency.spawn(server.purge_timer.run_forever)]
