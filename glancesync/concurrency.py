@@ -110,24 +110,22 @@ class BlockingCalls:
 class Gathering:
     """Members of one batch that wait for each other a short while, to share one read of their source.
 
-    Each member calls `arrive()` or `leave()` once; whoever acts for all waits.
+    Each member calls `arrive()` or `leave()` once.
     """
 
     def __init__(self, members: int) -> None:
         self._missing = members
         self._complete = eventlet.event.Event()
-        self.arrived = 0
         if members <= 0:
             self._complete.send()
 
     def arrive(self) -> None:
         """A member is ready to take part."""
-        self.arrived += 1
-        self._one_less()
+        self._count()
 
     def leave(self) -> None:
         """A member will not take part."""
-        self._one_less()
+        self._count()
 
     def wait(self, timeout_seconds: float) -> bool:
         """True when all members have arrived or left within the time."""
@@ -135,10 +133,35 @@ class Gathering:
             self._complete.wait(timeout_seconds)
         return bool(self._complete.ready())
 
-    def _one_less(self) -> None:
+    def _count(self) -> None:
         self._missing -= 1
-        if self._missing == 0:
+        if self._missing <= 0 and not self._complete.ready():
             self._complete.send()
+
+
+class Place:
+    """One member's place in a gathering: it is counted once, however often it arrives or leaves."""
+
+    def __init__(self, gathering: Gathering) -> None:
+        self._gathering = gathering
+        self._counted = False
+
+    def arrive(self) -> None:
+        """This member is ready to take part."""
+        self._once(self._gathering.arrive)
+
+    def leave(self) -> None:
+        """This member will not take part, or not any more."""
+        self._once(self._gathering.leave)
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """True when all members have arrived or left within the time."""
+        return self._gathering.wait(timeout_seconds)
+
+    def _once(self, count: Callable[[], None]) -> None:
+        if not self._counted:
+            self._counted = True
+            count()
 
 
 class Doorbell:

@@ -123,8 +123,8 @@ def _create_server_engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() in ("mysql", "mariadb"):
         url = url.update_query_dict({"charset": "utf8mb4"})
     try:
-        engine = sa.create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_recycle=3600,
-                                  pool_size=10, max_overflow=20, pool_timeout=30)
+        engine = sa.create_engine(url, isolation_level="READ COMMITTED", hide_parameters=True, pool_pre_ping=True,
+                                  pool_recycle=3600, pool_size=10, max_overflow=20, pool_timeout=30)
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"[database] connection names {url.drivername}, whose Python module {error.name} is "
                                  "not installed: pip install it beside this program") from error
@@ -135,7 +135,7 @@ def _create_server_engine(url: sa.URL) -> sa.Engine:
 def _create_sqlite_engine(url: sa.URL) -> sa.Engine:
     if url.database and url.database != ":memory:":
         _create_private(url.database)
-    engine = sa.create_engine(url, poolclass=StaticPool,
+    engine = sa.create_engine(url, poolclass=StaticPool, hide_parameters=True,
                               connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
     exc_filters.register_engine(engine)
     event.listen(engine, "connect", _prepare_sqlite)

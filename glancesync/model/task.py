@@ -76,7 +76,8 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One finished run, kept for the record. `outcome` is done, failed, retry, cancelled, released or lost."""
+    """One finished run, kept for the record. `outcome` is done, retry (failed for now), failed, waited, cancelled,
+    released (by a server that stopped) or lost (with its server). `attempt` counts from 1 since the last success."""
 
     id: str
     task_id: str

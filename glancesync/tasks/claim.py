@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which waiting tasks a server takes next. Used by the queue inside its claiming transaction.
+
+A lane is the waiting tasks of one region with one priority. The lanes are found by jumping from one to the next along
+the index, and only the oldest of a lane are read, so a claim costs the same with ten and with a million waiting.
+"""
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from glancesync.db.schema import tasks
+from glancesync.model.task import TaskState
+
+_WAITING = tasks.c.state == TaskState.WAITING.value
+
+
+class Lane(NamedTuple):
+    region: str
+    priority: int
+    oldest_run_at: float
+
+
+class Candidate(NamedTuple):
+    id: str
+    image_id: str
+    region: str
+
+
+class Choice:
+    """What is taken so far, within the free slots of each region and `limit` over all."""
+
+    def __init__(self, free_slots: Callable[[str], int], limit: int) -> None:
+        self._free_slots = free_slots
+        self._free: dict[str, int] = {}
+        self.room = limit
+        self.ids: list[str] = []
+
+    def free(self, region: str) -> int:
+        if region not in self._free:
+            self._free[region] = max(self._free_slots(region), 0)
+        return min(self._free[region], self.room)
+
+    def take(self, candidate: Candidate) -> bool:
+        """Whether it was taken now."""
+        if candidate.id in self.ids or self.free(candidate.region) <= 0:
+            return False
+        self.ids.append(candidate.id)
+        self._free[candidate.region] -= 1
+        self.room -= 1
+        return True
+
+
+class Claim:
+    """One claim in one transaction at one moment. `held` are the tasks that this process still runs."""
+
+    def __init__(self, connection: sa.Connection, at: float, held: Collection[str]) -> None:
+        self._connection = connection
+        self._due = _WAITING & (tasks.c.run_at <= at) & tasks.c.id.not_in(list(held))
+        self._at = at
+
+    def choose(self, free_slots: Callable[[str], int], limit: int) -> list[str]:
+        """Ids of at most `limit` tasks: highest priority first, in turns over the regions, oldest first in each; and
+        with each image its tasks in other regions that have a free slot, so that they can share one read."""
+        choice = Choice(free_slots, limit)
+        for _priority, lanes in itertools.groupby(self._lanes(), key=lambda lane: lane.priority):
+            for candidate in self._in_turns(list(lanes), choice):
+                if choice.take(candidate):
+                    self._take_siblings(candidate, choice)
+                if not choice.room:
+                    return choice.ids
+        return choice.ids
+
+    def _lanes(self) -> list[Lane]:
+        due = [Lane(*row) for row in self._connection.execute(_SELECT_LANES) if row.oldest_run_at <= self._at]
+        return sorted(due, key=lambda lane: (-lane.priority, lane.oldest_run_at))
+
+    def _in_turns(self, lanes: Sequence[Lane], choice: Choice) -> Iterator[Candidate]:
+        open_lanes = [lane for lane in lanes if choice.free(lane.region) > 0][:choice.room]
+        queues = deque(deque(self._oldest(lane, choice.free(lane.region))) for lane in open_lanes)
+        while queues:
+            queue = queues.popleft()
+            if queue:
+                yield queue.popleft()
+                queues.append(queue)
+
+    def _oldest(self, lane: Lane, count: int) -> list[Candidate]:
+        in_lane = (tasks.c.region == lane.region) & (tasks.c.priority == lane.priority)
+        return self._select(in_lane, count)
+
+    def _take_siblings(self, candidate: Candidate, choice: Choice) -> None:
+        if choice.room:
+            for sibling in self._select(tasks.c.image_id == candidate.image_id):
+                choice.take(sibling)
+
+    def _select(self, condition: sa.ColumnElement[bool], count: int | None = None) -> list[Candidate]:
+        # Two servers must not wait for each other's rows; SQLite has but one writer and ignores the clause.
+        found = sa.select(tasks.c.id, tasks.c.image_id, tasks.c.region).where(self._due & condition) \
+            .order_by(tasks.c.run_at).limit(count).with_for_update(skip_locked=True)
+        return [Candidate(*row) for row in self._connection.execute(found)]
+
+
+def _select_lanes() -> sa.Select[str, int, float]:
+    regions = sa.select(sa.func.min(tasks.c.region).label("region")).where(_WAITING).cte("regions", recursive=True)
+    next_region = sa.select(sa.func.min(tasks.c.region)).where(_WAITING & (tasks.c.region > regions.c.region))
+    regions = regions.union_all(sa.select(next_region.scalar_subquery()).where(regions.c.region.is_not(None)))
+
+    first = sa.select(sa.func.min(tasks.c.priority)).where(_WAITING & (tasks.c.region == regions.c.region))
+    lanes = sa.select(regions.c.region, first.scalar_subquery().label("priority")) \
+        .where(regions.c.region.is_not(None)).cte("lanes", recursive=True)
+    following = sa.select(sa.func.min(tasks.c.priority)).where(
+        _WAITING & (tasks.c.region == lanes.c.region) & (tasks.c.priority > lanes.c.priority))
+    lanes = lanes.union_all(sa.select(lanes.c.region, following.scalar_subquery())
+                            .where(lanes.c.priority.is_not(None)))
+
+    oldest = sa.select(sa.func.min(tasks.c.run_at)).where(
+        _WAITING & (tasks.c.region == lanes.c.region) & (tasks.c.priority == lanes.c.priority))
+    return sa.select(lanes.c.region, lanes.c.priority, oldest.scalar_subquery().label("oldest_run_at")) \
+        .where(lanes.c.priority.is_not(None))
+
+
+_SELECT_LANES = _select_lanes()

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run from its start to its recorded end. Used by the worker, in the run's green thread."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from glancesync.clock import Clock
+from glancesync.concurrency import Timeout
+from glancesync.conf.worker import WorkerSettings
+from glancesync.exceptions import GlanceSyncError, LeaseLostError, NotReadyError, RunStoppedError, Verdict
+from glancesync.model.task import Outcome, Task
+from glancesync.tasks.handle import TaskHandle
+from glancesync.tasks.queue import TaskQueue
+
+LOG = logging.getLogger(__name__)
+
+_QUICK_RETRY_SECONDS = 1.0
+
+Result = TypeVar("Result")
+
+
+class Runner:
+    """`run` does the work: it returns how it ended, or raises."""
+
+    def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome], settings: WorkerSettings,
+                 clock: Clock) -> None:
+        self._queue = queue
+        self._run = run
+        self._settings = settings
+        self._clock = clock
+        self.internal_errors = 0
+
+    def guard(self, doing: str, function: Callable[..., Result], *args: object) -> Result | Exception:
+        """What the function returns, or the error that it raises: neither a run nor a loop may end the worker."""
+        try:
+            return function(*args)
+        except GlanceSyncError as error:
+            if not isinstance(error, RunStoppedError):
+                LOG.debug("could not %s: %s", doing, error)
+            return error
+        except (Exception, Timeout) as error:  # noqa: BLE001 - whatever it is, the other tasks must go on
+            self.internal_errors += 1
+            LOG.exception("unexpected error, could not %s", doing)
+            return error if isinstance(error, Exception) else TimeoutError(str(error))
+
+    def execute(self, handle: TaskHandle) -> None:
+        """Run the task and record how it ended. Only what ends the thread itself gets out; the task is handed back
+        then."""
+        started_at = self._clock.monotonic()
+        try:
+            result = self._attempt(handle)
+            settled = self._record(handle, result)
+        except BaseException:
+            self.hand_back(handle)
+            raise
+        self._log(handle, result, settled, self._clock.monotonic() - started_at)
+
+    def hand_back(self, handle: TaskHandle) -> None:
+        """Give the task back to the queue, if it is still ours."""
+        answer = self.guard(f"hand back task {handle.task.id}", self._queue.release, handle.task)
+        if isinstance(answer, LeaseLostError):
+            LOG.info("task %s had ended or was lost before it could be handed back", handle.task.id)
+        elif isinstance(answer, Exception):
+            LOG.warning("task %s could not be handed back, it starts again when its lease ends: %s",
+                        handle.task.id, answer)
+        else:
+            LOG.info("task %s image %s region %s: handed back to the queue", handle.task.id, handle.task.image_id,
+                     handle.task.region)
+
+    def _attempt(self, handle: TaskHandle) -> Outcome | Exception:
+        """Run it, and again a few times after an error that may pass."""
+        for _ in range(self._settings.task_retry_times):
+            result = self.guard(f"run task {handle.task.id}", self._run, handle)
+            if not isinstance(result, Exception) or getattr(result, "verdict", Verdict.RETRY) is not Verdict.RETRY:
+                return result
+            self._clock.sleep(_QUICK_RETRY_SECONDS)
+            stopped = self.guard(f"go on with task {handle.task.id}", handle.check)
+            if isinstance(stopped, Exception):
+                return stopped
+        return self.guard(f"run task {handle.task.id}", self._run, handle)
+
+    def _record(self, handle: TaskHandle, result: Outcome | Exception) -> Task | Exception | None:
+        """Write down how it ended, however long the database is away: the work is done, and still leased or lost."""
+        while True:
+            settled = self.guard(f"record task {handle.task.id}", self._settle, handle, result)
+            if not isinstance(settled, NotReadyError):
+                return settled
+            LOG.warning("task %s ended, but that cannot be recorded yet: %s", handle.task.id, settled)
+            self._clock.sleep(self._settings.poll_seconds)
+
+    def _settle(self, handle: TaskHandle, result: Outcome | Exception) -> Task | None:
+        if isinstance(result, Exception):
+            return self._queue.fail(handle.reached(), result, bytes_moved=handle.bytes_done or 0)
+        return self._queue.finish(handle.reached(), result)
+
+    @staticmethod
+    def _log(handle: TaskHandle, result: Outcome | Exception, settled: Task | Exception | None,
+             seconds: float) -> None:
+        task = handle.task
+        if isinstance(settled, LeaseLostError) or settled is None:
+            ended, why = "dropped", "it is not this server's any more"
+        elif isinstance(settled, Exception):
+            ended, why = "not recorded", str(settled)
+        else:
+            ended, why = f"{settled.state}, {settled.reason_code}", settled.reason or ""
+        moved = (handle.bytes_done or 0) if isinstance(result, Exception) else result.bytes_moved
+        LOG.info("task %s image %s region %s request %s: %s (%s) in %.3f s, %d bytes", task.id, task.image_id,
+                 task.region, task.request_id or "-", ended, why, seconds, moved)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs tasks: claims what its green pool can start, keeps the leases, gives back what dead servers left.
+
+Built by cmd with the function that does the work. It knows nothing of images; to it the first half of a pair is a key
+that tells which runs may share something.
+"""
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+from glancesync.clock import Clock
+from glancesync.concurrency import Doorbell, Event, Gathering, GreenPool, GreenThread, Place, kill, sleep, spawn
+from glancesync.conf.worker import WorkerSettings
+from glancesync.exceptions import LeaseLostError, RunStoppedError, TaskCancelledError
+from glancesync.model.task import Outcome, Task
+from glancesync.tasks.handle import TaskHandle
+from glancesync.tasks.queue import ClaimKey, TaskQueue, claim_key
+from glancesync.tasks.runner import Runner
+
+LOG = logging.getLogger(__name__)
+
+_BEAT_SECONDS = 1.0
+_SWEEP_SECONDS = 3.0
+_LOOK_SECONDS = 0.05
+
+
+class Worker:
+    """One per server process. `random` gives numbers from 0 to 1."""
+
+    def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome], settings: WorkerSettings,
+                 clock: Clock, random: Callable[[], float]) -> None:
+        self._queue = queue
+        self._settings = settings
+        self._clock = clock
+        self._random = random
+        self._runner = Runner(queue=queue, run=run, settings=settings, clock=clock)
+        self._pool = GreenPool(settings.max_tasks)
+        self._running: dict[ClaimKey, tuple[TaskHandle, GreenThread]] = {}
+        self._in_region: Counter[str] = Counter()
+        self._bell = Doorbell()
+        self._claiming = False
+        self._stopping = Event()
+        self._stopped = Event()
+        self._renewed_at = clock.monotonic()
+
+    @property
+    def running(self) -> int:
+        """How many tasks run now."""
+        return len(self._running)
+
+    @property
+    def internal_errors(self) -> int:
+        """Errors since the start that nobody foresaw; each is in the log with its traceback."""
+        return self._runner.internal_errors
+
+    def ring(self) -> None:
+        """Something was submitted: look at the queue now."""
+        self._bell.ring()
+
+    def run_forever(self) -> None:
+        """Claim and run until `stop()` has ended everything."""
+        beating = spawn(self._repeat, "keep the leases", self.beat, self._beat_seconds, self._stopped)
+        self._recover()
+        sweeping = spawn(self._repeat, "sweep the queue", self.sweep, self._sweep_seconds, self._stopping)
+        while not self._stopping.ready():
+            claimed = self._runner.guard("claim tasks", self.run_once)
+            if isinstance(claimed, Exception):
+                LOG.warning("no task can be claimed: %s", claimed)
+            if isinstance(claimed, Exception) or not claimed:
+                self._bell.wait(self._settings.poll_seconds)
+        sweeping.wait()
+        beating.wait()
+
+    def run_once(self) -> int:
+        """Start what is due and fits; how many were started. They run on after this returns."""
+        room = self._settings.max_tasks - len(self._running)
+        if room <= 0 or self._stopping.ready():
+            return 0
+        self._claiming = True
+        try:
+            claimed = self._queue.claim(self._free_slots, room)
+            members = Counter(task.image_id for task in claimed)
+            gatherings = {image_id: Gathering(count) for image_id, count in members.items()}
+            for task in claimed:
+                self._start(TaskHandle(task, Place(gatherings[task.image_id]), self._queue))
+        finally:
+            self._claiming = False
+        return len(claimed)
+
+    def drain(self) -> None:
+        """Wait until nothing runs."""
+        self._pool.waitall()
+
+    def beat(self) -> None:
+        """Write progress, renew the leases when a third of their time is over, learn of lost and cancelled tasks."""
+        handles = [handle for handle, _thread in self._running.values()]
+        if not handles:
+            return
+        self._queue.report([(handle.task, progress) for handle in handles
+                            if (progress := handle.take_progress()) is not None])
+        asked_at = self._clock.monotonic()
+        renew = asked_at - self._renewed_at >= self._settings.lease_seconds / 3
+        held = self._queue.heartbeat(renew=renew)
+        if renew:
+            self._renewed_at = asked_at
+        for key in held.lost:
+            self._flag(key, LeaseLostError(f"task {key[0]} was given to another run: its lease had run out"))
+        for key in held.cancelled:
+            self._flag(key, TaskCancelledError(f"task {key[0]} was cancelled"))
+
+    def sweep(self) -> None:
+        """Give back what servers left running that gave no sign of life."""
+        self._tell_lost(self._queue.sweep())
+
+    def stop(self, graceful_seconds: float) -> None:
+        """Claim nothing more, give what runs so much time to end, then end it and hand it back to the queue.
+
+        A second call, with less time, overtakes the first.
+        """
+        if not self._stopping.ready():
+            self._stopping.send()
+        self.ring()
+        deadline = self._clock.monotonic() + graceful_seconds
+        while self._claiming or (self._running and self._clock.monotonic() < deadline):
+            sleep(_LOOK_SECONDS)
+        for _handle, thread in list(self._running.values()):
+            kill(thread)
+        self._pool.waitall()
+        for handle, _thread in list(self._running.values()):  # those whose thread had not begun
+            self._runner.hand_back(handle)
+            self._forget(handle)
+        if not self._stopped.ready():
+            self._stopped.send()
+
+    def _recover(self) -> None:
+        """What an earlier incarnation left running; tried until the database answers."""
+        while not self._stopping.ready():
+            found = self._runner.guard("recover the queue", self._queue.recover)
+            if not isinstance(found, Exception):
+                self._tell_lost(found)
+                return
+            LOG.warning("the queue cannot be read: %s", found)
+            self._bell.wait(self._settings.poll_seconds)
+
+    def _tell_lost(self, tasks: list[Task]) -> None:
+        for task in tasks:
+            LOG.warning("task %s image %s region %s: its server %s gave no sign of life, it starts again", task.id,
+                        task.image_id, task.region, task.owner)
+        if tasks:
+            self.ring()
+
+    def _free_slots(self, region: str) -> int:
+        return self._settings.max_tasks_per_region - self._in_region[region]
+
+    def _start(self, handle: TaskHandle) -> None:
+        self._in_region[handle.task.region] += 1
+        self._running[claim_key(handle.task)] = handle, self._pool.spawn(self._execute, handle)
+
+    def _execute(self, handle: TaskHandle) -> None:
+        try:
+            self._runner.execute(handle)
+        finally:
+            self._forget(handle)
+
+    def _forget(self, handle: TaskHandle) -> None:
+        handle.gathering.leave()
+        del self._running[claim_key(handle.task)]
+        self._in_region[handle.task.region] -= 1
+        self.ring()
+
+    def _flag(self, key: ClaimKey, error: RunStoppedError) -> None:
+        if key in self._running:
+            self._running[key][0].stop(error)
+
+    def _repeat(self, doing: str, function: Callable[[], None], seconds: Callable[[], float], end: Event) -> None:
+        while not end.ready():
+            failed = self._runner.guard(doing, function)
+            if isinstance(failed, Exception):
+                LOG.warning("could not %s, it is tried again: %s", doing, failed)
+            if not end.ready():
+                end.wait(seconds())
+
+    def _beat_seconds(self) -> float:
+        return min(_BEAT_SECONDS, self._settings.lease_seconds / 6)
+
+    def _sweep_seconds(self) -> float:
+        """With jitter, so that several servers do not sweep at the same moment."""
+        return min(_SWEEP_SECONDS, self._settings.lease_seconds / 2) * (0.5 + self._random())
