@@ -26,7 +26,7 @@ class Access:
         So a caller whose roles allow it nothing gets one answer, whether or not a thing exists.
         """
         if not self.allows(rule, owner=self._context.project_id):
-            raise ForbiddenError(f"Your roles in this project do not allow {rule}.")
+            raise ForbiddenError(f"The roles and scope of your token do not allow {rule}.")
 
     def own_project(self) -> str:
         """The project that the caller's token is for; raises ForbiddenError where it is for none."""

@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import webob
-import webob.exc
 
+from glancesync.api.errors import HttpError
 from glancesync.exceptions import InvalidInputError
 
 
 def read_json(request: webob.Request) -> Any:
     """The body's JSON value, None where there is no body.
 
-    Raises InvalidInputError, BodyTooLargeError (from the limit in the pipeline), HTTPUnsupportedMediaType.
+    Raises InvalidInputError, BodyTooLargeError (from the limit in the pipeline), HttpError (415, 408).
     """
     raw = _read(request)
     if not raw:
         return None
     if request.content_type != "application/json" or (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
-        raise webob.exc.HTTPUnsupportedMediaType("The body must be JSON in UTF-8: Content-Type: application/json.")
+        raise HttpError(415, "The body must be JSON in UTF-8: Content-Type: application/json.")
     return parse_json(raw)
 
 
@@ -51,7 +51,7 @@ def _read(request: webob.Request) -> bytes:
     try:
         raw: bytes = stream.read() if length is None else stream.read(length)
     except TimeoutError:
-        raise webob.exc.HTTPRequestTimeout("The body did not arrive in time.") from None
+        raise HttpError(408, "The body did not arrive in time.") from None
     except (OSError, ValueError):
         raise InvalidInputError("The body could not be read to its end.") from None
     if length is not None and len(raw) < length:

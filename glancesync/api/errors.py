@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 
 import webob
-import webob.exc
 
 from glancesync.exceptions import GlanceSyncError
 
@@ -20,17 +19,27 @@ REQUEST_ID = "openstack.request_id"
 HTTP_CODES = {
     400: "invalid_input",
     401: "unauthenticated",
-    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
     406: "version_not_supported",
     408: "request_timeout",
-    413: "body_too_large",
     415: "unsupported_media_type",
-    500: "internal_error",
     503: "not_ready",
 }
 _UNEXPECTED = "The server failed on this request; its log tells why under this request id."
+
+
+class HttpError(Exception):
+    """What the rules of HTTP refuse, before any rule of ours is asked.
+
+    Not one of WebOb's exceptions: stages of the pipeline that use wsgify would answer those in a form of their own.
+    """
+
+    def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
 
 
 def error_response(environ: Mapping[str, object], *, status: int, code: str, message: str,
@@ -42,14 +51,9 @@ def error_response(environ: Mapping[str, object], *, status: int, code: str, mes
     return response
 
 
-def http_error_response(environ: Mapping[str, object], error: webob.exc.HTTPException, *,
-                        message: str | None = None) -> webob.Response:
-    """An error of WebOb's (our own middleware's or keystonemiddleware's) in this API's form, its headers kept."""
-    status = error.status_int
-    kept = {name: value for name, value in error.headers.items()
-            if name.lower() in ("allow", "www-authenticate", "retry-after")}
-    return error_response(environ, status=status, code=HTTP_CODES.get(status, "http_error"),
-                          message=message or error.detail or error.explanation, headers=kept)
+def http_error_response(environ: Mapping[str, object], error: HttpError) -> webob.Response:
+    return error_response(environ, status=error.status, code=HTTP_CODES[error.status], message=error.message,
+                          headers=error.headers)
 
 
 def known_error_response(environ: Mapping[str, object], error: GlanceSyncError) -> webob.Response:

@@ -61,7 +61,8 @@ def list_rules() -> list[policy.RuleDefault]:
 def new_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
     """An enforcer of these rules over the policy file that `conf` ([oslo_policy]) names; read again when it changes."""
     enforcer = policy.Enforcer(conf)
-    # Older releases of oslo.policy only warn about a token of the wrong scope.
-    conf.set_default("enforce_scope", True, group="oslo_policy")
+    # Older releases of oslo.policy only warn about a token of the wrong scope; newer ones know no other way.
+    if "enforce_scope" in conf.oslo_policy:
+        conf.set_default("enforce_scope", True, group="oslo_policy")
     enforcer.register_defaults(list_rules())
     return enforcer

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import webob
-import webob.exc
 from oslo_context.context import RequestContext
 
 from glancesync.api.access import Access
 from glancesync.api.body import read_json
 from glancesync.api.call import Call, Reply
+from glancesync.api.errors import HttpError
 from glancesync.api.parts import Parts
 from glancesync.api.routes import Route, RouteMap
 from glancesync.api.schemas import PATH_PARAMETERS
@@ -47,14 +47,14 @@ class Router:
     def _answer(self, request: webob.Request) -> webob.Response:
         match = self._map.find(request.environ.get("PATH_INFO", ""))
         if match is None:
-            raise webob.exc.HTTPNotFound("This API has no such path; /v1/openapi.json lists those it has.")
+            raise HttpError(404, "This API has no such path; /v1/openapi.json lists those it has.")
         targets, path = match
         allowed = _allowed(targets)
         if request.method == "OPTIONS":
             return webob.Response(status=204, headers={"Allow": allowed}, content_type=None)
         route = targets.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
-            raise webob.exc.HTTPMethodNotAllowed(f"This path takes {allowed}.", headers={"Allow": allowed})
+            raise HttpError(405, f"This path takes {allowed}.", headers={"Allow": allowed})
         reply = route.handler(self._call(request, route, path))
         return _response(request, reply, status=reply.status or route.status)
 

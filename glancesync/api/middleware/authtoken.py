@@ -9,7 +9,7 @@ import webob
 import webob.exc
 from keystonemiddleware import auth_token
 
-from glancesync.api.errors import http_error_response
+from glancesync.api.errors import HttpError, http_error_response
 from glancesync.api.parts import parts_of
 
 if TYPE_CHECKING:
@@ -29,9 +29,11 @@ class AuthToken(auth_token.AuthProtocol):
         try:
             refusal: webob.Response | None = super().process_request(request)
         except webob.exc.HTTPException as error:
-            # The stage behind this method adds WWW-Authenticate to every 401 by itself.
-            error.headers.pop("WWW-Authenticate", None)
-            refusal = http_error_response(request.environ, error, message=_MESSAGES.get(error.status_int))
+            message = _MESSAGES.get(error.status_int)
+            if message is None:
+                raise
+            # A 401 gets its WWW-Authenticate from what calls this method.
+            refusal = http_error_response(request.environ, HttpError(error.status_int, message))
         return refusal
 
 

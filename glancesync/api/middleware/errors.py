@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import webob.exc
-
 from glancesync.api.errors import (
+    HttpError,
     describe_request,
     http_error_response,
     known_error_response,
@@ -33,7 +32,7 @@ class ErrorBorder:
             return self._application(environ, start_response)
         except GlanceSyncError as error:
             response = known_error_response(environ, error)
-        except webob.exc.HTTPException as error:
+        except HttpError as error:
             response = http_error_response(environ, error)
         except Exception:
             LOG.exception("%s failed unexpectedly", describe_request(environ))

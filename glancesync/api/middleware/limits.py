@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-import webob.exc
-
+from glancesync.api.errors import HttpError
 from glancesync.api.parts import parts_of
 from glancesync.exceptions import BodyTooLargeError
 
@@ -53,7 +52,7 @@ class Limits:
         _check_path(environ)
         length = environ.get("CONTENT_LENGTH") or ""
         if length and not re.fullmatch("[0-9]{1,18}", length, re.ASCII):
-            raise webob.exc.HTTPBadRequest("Content-Length must be a number of bytes.")
+            raise HttpError(400, "Content-Length must be a number of bytes.")
         if length and int(length) > self._max_body_bytes:
             raise _too_large(self._max_body_bytes)
         if not length and "HTTP_TRANSFER_ENCODING" in environ:
@@ -70,9 +69,9 @@ def _check_path(environ: WSGIEnvironment) -> None:
     try:
         path.encode("latin-1").decode("utf-8")
     except UnicodeError:
-        raise webob.exc.HTTPBadRequest("The path is not valid UTF-8.") from None
+        raise HttpError(400, "The path is not valid UTF-8.") from None
     if "//" in path or _CONTROLS.search(path):
-        raise webob.exc.HTTPBadRequest("The path has an empty segment or a control character.")
+        raise HttpError(400, "The path has an empty segment or a control character.")
 
 
 def filter_factory(global_conf: Mapping[str, Any]) -> Callable[[WSGIApplication], WSGIApplication]:

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A core that remembers what it was asked, a clean way around Keystone, and the app built over both."""
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import webob
+from oslo_config import cfg
+
+from glancesync.api.app import load_app
+from glancesync.api.errors import HttpError
+from glancesync.api.parts import Parts
+from glancesync.api.policies import new_enforcer
+from glancesync.conf.api import ApiSettings
+from glancesync.exceptions import ImageNotFoundError, TaskNotFoundError
+from glancesync.model.event import Event
+from glancesync.model.task import Run, Task, TaskFilter, TaskState, Trigger
+
+PASTE_FILE = Path(__file__).parents[3] / "etc" / "glance-sync-paste.ini"
+OWN_IMAGE = "11111111-1111-4111-8111-111111111111"
+OTHER_IMAGE = "22222222-2222-4222-8222-222222222222"
+OWNERLESS_IMAGE = "33333333-3333-4333-8333-333333333333"
+UNKNOWN_IMAGE = "99999999-9999-4999-8999-999999999999"
+OWN_TASK, OTHER_TASK, OWNERLESS_TASK = "a" * 32, "b" * 32, "c" * 32
+UNKNOWN_TASK = "f" * 32
+
+
+def new_task(task_id: str, image_id: str, **fields: Any) -> Task:
+    known: dict[str, Any] = {
+        "region": "RegionTwo", "state": TaskState.WAITING, "trigger": Trigger.EVENT, "wanted": 1, "seen": 0,
+        "priority": 0, "run_at": 1000.0, "attempts": 0, "created_at": 1000.0, "updated_at": 1000.0,
+        "owner": "host:1:abcd"}
+    return Task(id=task_id, image_id=image_id, **(known | fields))
+
+
+def new_image(image_id: str, owner: str | None) -> dict[str, Any]:
+    replica = {
+        "region": "RegionTwo", "state": "in_sync", "reason_code": None, "reason": None, "bytes_done": 5,
+        "bytes_total": 5, "replica_id": image_id, "id_reason": None, "origin": "created",
+        "digest": {"algorithm": "sha512", "value": "ab" * 64}, "verified_at": "2026-01-31T12:00:00.000Z",
+        "synced_at": "2026-01-31T12:00:00.000Z", "lag_seconds": 1.5, "rate_bytes_per_second": None, "attempts": 0,
+        "next_try_at": None, "task_id": OWN_TASK}
+    return {"id": image_id, "name": "cirros", "owner": owner, "status": "active", "visibility": "private", "size": 5,
+            "updated_at": "2026-01-31T12:00:00.000Z", "removed_at": None, "regions": [replica]}
+
+
+class FakeService:
+    """The core's interface over three images and their tasks. `calls` holds what changed something or was listed.
+
+    `error`, when set, is raised by the next call.
+    """
+
+    def __init__(self, *, own_project: str = "own", other_project: str = "other") -> None:
+        self.images = {image["id"]: image for image in (
+            new_image(OWN_IMAGE, own_project), new_image(OTHER_IMAGE, other_project),
+            new_image(OWNERLESS_IMAGE, None))}
+        self.tasks = {task.id: task for task in (
+            new_task(OWN_TASK, OWN_IMAGE), new_task(OTHER_TASK, OTHER_IMAGE),
+            new_task(OWNERLESS_TASK, OWNERLESS_IMAGE))}
+        self.calls: list[tuple[str, Any]] = []
+        self.error: Exception | None = None
+
+    def _record(self, name: str, **arguments: Any) -> None:
+        self.calls.append((name, arguments))
+        if self.error is not None:
+            raise self.error
+
+    def submit_events(self, events: Sequence[Event]) -> list[Task]:
+        self._record("submit_events", events=list(events))
+        return [new_task(OWN_TASK, event.image_id) for event in events if event.image_id]
+
+    def hint(self, image_id: str, *, trigger: Trigger, request_id: str | None) -> list[Task]:
+        self._record("hint", image_id=image_id, trigger=trigger, request_id=request_id)
+        return [new_task(OWN_TASK, image_id, trigger=trigger)]
+
+    def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
+               request_id: str | None) -> list[Task]:
+        self._record("submit", image_ids=image_ids, regions=regions, request_id=request_id)
+        return [new_task(OWN_TASK, image_id) for image_id in image_ids or [OWN_IMAGE]]
+
+    def plan(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None) -> list[dict[str, Any]]:
+        self._record("plan", image_ids=image_ids, regions=regions)
+        return [{"image_id": OWN_IMAGE, "region": "RegionTwo", "state": "waiting", "reason_code": "create",
+                 "reason": "It is not there.", "actions": [{"action": "CreateReplica", "detail": {"name": "cirros"}}],
+                 "bytes": 5}]
+
+    def list_images(self, *, limit: int, marker: str | None, owner: str | None,
+                    filters: dict[str, str]) -> list[dict[str, Any]]:
+        self._record("list_images", limit=limit, marker=marker, owner=owner, filters=filters)
+        return [image for image_id, image in sorted(self.images.items())
+                if owner in (None, image["owner"]) and image_id > (marker or "")][:limit]
+
+    def get_image(self, image_id: str) -> dict[str, Any]:
+        self._record("get_image", image_id=image_id)
+        if image_id not in self.images:
+            raise ImageNotFoundError("other words than a stranger is told")
+        return self.images[image_id]
+
+    def owner_of(self, image_id: str) -> str | None:
+        owner: str | None = self.images.get(image_id, {}).get("owner")
+        return owner
+
+    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None) -> list[Task]:
+        self._record("list_tasks", filter=task_filter, limit=limit, marker=marker)
+        return [task for task_id, task in sorted(self.tasks.items())
+                if task_filter.image_id in (None, task.image_id) and task_id > (marker or "")][:limit]
+
+    def get_task(self, task_id: str) -> Task:
+        self._record("get_task", task_id=task_id)
+        if task_id not in self.tasks:
+            raise TaskNotFoundError("other words than a stranger is told")
+        return self.tasks[task_id]
+
+    def list_runs(self, task_id: str) -> list[Run]:
+        return [Run(id="d" * 32, task_id=task_id, image_id=self.tasks[task_id].image_id, region="RegionTwo",
+                    trigger=Trigger.EVENT, attempt=1, started_at=1.0, finished_at=2.0, outcome="done",
+                    server="host:1:abcd")]
+
+    def retry_task(self, task_id: str) -> Task:
+        self._record("retry_task", task_id=task_id)
+        return self.tasks[task_id]
+
+    def cancel_task(self, task_id: str) -> Task:
+        self._record("cancel_task", task_id=task_id)
+        return self.tasks[task_id]
+
+    def list_regions(self) -> list[dict[str, Any]]:
+        self._record("list_regions")
+        return [{"name": "RegionOne", "endpoint": "http://192.0.2.1/image", "cascading": True, "images": {}},
+                {"name": "RegionTwo", "endpoint": "http://192.0.2.2/image", "cascading": False,
+                 "images": {"in_sync": 3}}]
+
+    def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
+        self._record("cascaded_endpoints", region_names=region_names)
+        return ["http://192.0.2.2/image"]
+
+
+class HeaderAuth:
+    """In place of auth_token: X-Auth-Token holds the caller as JSON ({"roles", "project_id"}), and is believed."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        token = environ.get("HTTP_X_AUTH_TOKEN")
+        if not token:
+            raise HttpError(401, "A token is needed.")
+        caller = json.loads(token)
+        environ["HTTP_X_ROLES"] = ",".join(caller.pop("roles", []))
+        for name, value in caller.items():
+            environ[f"HTTP_{name.upper()}"] = value
+        return self._application(environ, start_response)
+
+
+def header_auth_factory(_global_conf: Mapping[str, Any]) -> Callable[[Any], HeaderAuth]:
+    return HeaderAuth
+
+
+def new_conf() -> cfg.ConfigOpts:
+    conf = cfg.ConfigOpts()
+    conf([], project="glance-sync", default_config_files=[])
+    return conf
+
+
+def build_app(service: FakeService, folder: Path, *, conf: cfg.ConfigOpts | None = None, **settings: int) -> Any:
+    """The shipped pipeline with HeaderAuth in the place of authtoken."""
+    conf = conf or new_conf()
+    text = PASTE_FILE.read_text("utf-8")
+    shipped = "glancesync.api.middleware.authtoken:filter_factory"
+    assert shipped in text
+    paste_file = folder / "paste.ini"
+    paste_file.write_text(text.replace(shipped, "tests.unit.api.fakes:header_auth_factory"), "utf-8")
+    return load_app(Parts(service=service, settings=ApiSettings(**settings), enforcer=new_enforcer(conf), conf=conf),
+                    paste_file)
+
+
+# As Keystone gives them: admin and member imply what is below them.
+CALLERS: dict[str, dict[str, Any] | None] = {
+    "nobody": None,
+    "events": {"roles": ["glance_sync_events"], "x_project_id": "service"},
+    "service": {"roles": ["service"], "x_project_id": "service"},
+    "reader": {"roles": ["reader"], "x_project_id": "own"},
+    "member": {"roles": ["member", "reader"], "x_project_id": "own"},
+    "stranger": {"roles": ["member", "reader"], "x_project_id": "other"},
+    "admin": {"roles": ["admin", "manager", "member", "reader"], "x_project_id": "admin"},
+    "system_admin": {"roles": ["admin", "member", "reader"], "openstack_system_scope": "all"},
+    "unscoped_reader": {"roles": ["reader"]},
+}
+
+
+class Caller:
+    """Sends requests to a WSGI app as one of CALLERS."""
+
+    def __init__(self, app: Any, name: str) -> None:
+        self._app = app
+        self._headers = {} if CALLERS[name] is None else {"X-Auth-Token": json.dumps(CALLERS[name])}
+
+    def __call__(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None,
+                 headers: Mapping[str, str] | None = None, environ: Mapping[str, Any] | None = None) -> webob.Response:
+        """`body` is sent as JSON, `raw` as it is."""
+        request = webob.Request.blank(path, method=method)
+        request.headers.update({**self._headers, **(headers or {})})
+        if body is not None or raw is not None:
+            request.content_type = (headers or {}).get("Content-Type", "application/json")
+            request.body = json.dumps(body).encode() if raw is None else raw
+        request.environ.update(environ or {})
+        return request.get_response(self._app)
+
+
+def new_event(**fields: Any) -> dict[str, Any]:
+    return {"id": uuid.uuid4().hex, "operation": "save", "image_id": OWN_IMAGE, "at": 1000.5} | fields
+
+
+def error_of(response: webob.Response) -> dict[str, Any]:
+    """The error's fields, after a look at their form."""
+    assert response.content_type == "application/json", response
+    error = response.json["error"]
+    assert set(error) == {"code", "message", "request_id"}, response.text
+    assert error["request_id"] == response.headers["x-openstack-request-id"]
+    assert isinstance(error["message"], str)
+    assert error["message"].strip()
+    return dict(error)
+
+
