@@ -69,13 +69,14 @@ class Lab:
                 self.server.bring_up()
 
     def down(self, *, keep: bool = False) -> None:
-        """End every process by its own pid, last started first, and remove the directory unless `keep`."""
+        """End every process by its own pid and remove the directory; with `keep` end them gently and keep it."""
         if not self.exists:
             return
         with self._locked():
-            _in_parallel([service.stop for service in self.services if service.name != MARIADB])
-            for service in self.services:
-                service.stop()
+            clients = [service for service in self.services if service is not self.mariadb]
+            _in_parallel([client.stop if keep else client.kill for client in clients])
+            if self.mariadb:
+                self.mariadb.stop()
         if not keep:
             shutil.rmtree(self.directory)
 
@@ -97,10 +98,8 @@ class Lab:
         """Every service, asked now; empty when there is no lab."""
         if not self.exists:
             return []
-        urls = {"keystone": self.keystone_url, "server": self.server.url, MARIADB: ""}
         return [ServiceStatus(name=service.name, pid=service.pid, ready=service.is_alive and service.is_ready(),
-                              url=urls.get(service.name) or getattr(service, "url", ""), log_path=service.log_path)
-                for service in self.services]
+                              url=service.url, log_path=service.log_path) for service in self.services]
 
     @property
     def regions(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from glancesync.lab.errors import LabError
 from glancesync.lab.files import ini
@@ -21,7 +22,7 @@ from glancesync.lab.state import LabState
 NAME = "mariadb"
 
 
-def database_options(state: LabState, service: Service) -> dict[str, object]:
+def database_options(state: LabState, service: Service) -> dict[str, Any]:
     """The [database] section of a service."""
     if state.options.database == NAME:
         password = state.passwords["database"]
@@ -57,6 +58,10 @@ class Mariadb(Service):
     def __init__(self, state: LabState) -> None:
         super().__init__(name=NAME, directory=state.directory / NAME)
         self._state = state
+
+    @property
+    def url(self) -> str:
+        return f"{HOST}:{self._state.ports[NAME]}"
 
     def files(self) -> Mapping[Path, str]:
         options = {

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+# Options by section, as an oslo.config file holds them.
+Sections = dict[str, dict[str, Any]]
 
 
 def write_private(path: Path, text: str) -> None:
@@ -25,7 +29,7 @@ def write_changed(files: Mapping[Path, str]) -> bool:
     return bool(changed)
 
 
-def ini(sections: Mapping[str, Mapping[str, object]]) -> str:
+def ini(sections: Sections) -> str:
     """An oslo.config file. A `$` starts an interpolation there, so one in a value is doubled."""
     lines: list[str] = []
     for section, options in sections.items():

@@ -8,10 +8,11 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from glancesync.lab.database import database_options, prepare_database
 from glancesync.lab.errors import LabError
-from glancesync.lab.files import ini
+from glancesync.lab.files import Sections, ini
 from glancesync.lab.ports import HOST
 from glancesync.lab.service import Service, answers, program
 from glancesync.lab.state import LabState
@@ -86,7 +87,7 @@ class Glance(Service):
     def _paste(self) -> Path:
         return self.directory / "glance-api-paste.ini"
 
-    def _glance_options(self) -> dict[str, dict[str, object]]:
+    def _glance_options(self) -> Sections:
         folders = {name: {"filesystem_store_datadir": self.directory / name} for name in FOLDERS}
         return {
             "DEFAULT": {
@@ -109,7 +110,7 @@ class Glance(Service):
             "wsgi": {"task_pool_threads": 4},
         }
 
-    def _filter_options(self) -> dict[str, object]:
+    def _filter_options(self) -> dict[str, Any]:
         return {
             "sync_enabled": True,
             "sync_server_protocol": "http",

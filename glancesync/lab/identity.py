@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import requests
 from keystoneauth1.identity.v3 import Password
@@ -16,7 +17,7 @@ Record = dict[str, object]
 
 def new_session(state: LabState, user: str) -> Session:
     """A keystoneauth1 session of a user of the lab. The environment's proxies are not asked."""
-    options = {name: value for name, value in state.auth_options(user).items() if name != "auth_type"}
+    options: dict[str, Any] = {name: value for name, value in state.auth_options(user).items() if name != "auth_type"}
     plain = requests.Session()
     plain.trust_env = False
     return Session(auth=Password(**options), session=plain)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from glancesync.lab.database import database_options, prepare_database
-from glancesync.lab.files import ini
+from glancesync.lab.files import Sections, ini
 from glancesync.lab.service import Service, answers, program
 from glancesync.lab.state import LabState
 from glancesync.lab.wsgi import CONF_NAME, gunicorn_arguments, gunicorn_conf
@@ -23,8 +23,12 @@ class Keystone(Service):
         super().__init__(name="keystone", directory=state.directory / "keystone")
         self._state = state
 
+    @property
+    def url(self) -> str:
+        return self._state.keystone_url
+
     def files(self) -> Mapping[Path, str]:
-        options = {
+        options: Sections = {
             "database": database_options(self._state, self),
             "token": {"provider": "fernet", "expiration": self._state.options.token_expiration_seconds},
             "fernet_tokens": {"key_repository": self.directory / "fernet"},
@@ -56,7 +60,7 @@ class Keystone(Service):
         return {"OS_KEYSTONE_CONFIG_DIR": str(self.directory)}
 
     def is_ready(self) -> bool:
-        return answers(self._state.keystone_url)
+        return answers(self.url)
 
     @property
     def _conf(self) -> Path:

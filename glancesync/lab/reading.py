@@ -35,7 +35,7 @@ def get_token(state: LabState, user: str = "admin") -> str:
     """A token by Keystone's API; the password goes in the body."""
     auth = state.auth_options(user)
     domain = {"name": auth["user_domain_name"]}
-    body = {"auth": {
+    body: Record = {"auth": {
         "identity": {"methods": ["password"], "password": {"user": {
             "name": auth["username"], "domain": domain, "password": auth["password"]}}},
         "scope": {"project": {"name": auth["project_name"], "domain": domain}},

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from glancesync.lab.files import ini
+from glancesync.lab.files import Sections, ini
 from glancesync.lab.ports import HOST
 from glancesync.lab.service import Service, answers
 from glancesync.lab.state import LabState
@@ -63,9 +63,9 @@ class SyncServer(Service):
         self.start()
         self.wait_ready(deadline_seconds)
 
-    def _options(self) -> dict[str, dict[str, object]]:
+    def _options(self) -> Sections:
         state = self._state
-        auth: dict[str, object] = dict(state.auth_options("glance-sync"))
+        auth = state.auth_options("glance-sync")
         return {
             "DEFAULT": {
                 "bind_host": HOST, "bind_port": state.ports[self.name],

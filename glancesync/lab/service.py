@@ -43,6 +43,11 @@ class Service(ABC):
 
     # What each service says of itself.
 
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it is reached."""
+
     @abstractmethod
     def files(self) -> Mapping[Path, str]:
         """Configuration files by path; a change of one restarts the service at the next `up`."""

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Glances' files: the filter in the cascading region only, secrets in files only."""
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import pytest
+
+from glancesync.lab.errors import LabError
+from glancesync.lab.glance import Glance, add_filter, installed_paste_file
+from glancesync.lab.state import LabOptions, LabState, plan_state
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> LabState:
+    return plan_state(tmp_path, None, LabOptions(regions=2))
+
+
+def _read(text: str) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    return parser
+
+
+def test_filter_stands_between_context_and_rootapp() -> None:
+    parser = _read(add_filter(installed_paste_file().read_text()))
+    pipelines = {name: value.split() for name, value in parser["composite:api"].items() if "app" in value}
+    keystone = {name: value for name, value in pipelines.items() if name.startswith("keystone")}
+    assert len(keystone) == 3
+    for value in keystone.values():
+        assert value[-2:] == ["glancesync", "rootapp"]
+        assert value.index("context") < value.index("glancesync")
+    assert "glancesync" not in pipelines["default"]
+    assert parser["filter:glancesync"]["paste.filter_factory"] == "glancesync.filter:filter_factory"
+
+
+def test_unknown_paste_file_is_refused() -> None:
+    with pytest.raises(LabError, match="no keystone pipelines"):
+        add_filter("[pipeline:glance-api-keystone]\npipeline = authtoken context rootapp\n")
+
+
+def test_cascaded_glance_has_its_paste_file_unmodified(state: LabState) -> None:
+    files = {path.name: text for path, text in Glance(state, "RegionTwo").files().items()}
+    assert files["glance-api-paste.ini"] == installed_paste_file().read_text()
+    assert "glance_sync" not in files["glance-api.conf"]
+
+
+def test_cascading_glance_holds_the_events_account_and_no_admin(state: LabState) -> None:
+    files = {path.name: text for path, text in Glance(state, "RegionOne").files().items()}
+    section = _read(files["glance-api.conf"])["glance_sync"]
+    assert section["username"] == "glance-sync-events"
+    assert section["sync_server_port"] == str(state.ports["server"])
+    assert Path(section["outbox_path"]).is_relative_to(state.directory)
+    for user in ("admin", "glance-sync"):
+        assert state.passwords[user] not in files["glance-api.conf"]
+
+
+def test_lab_without_the_filter(tmp_path: Path) -> None:
+    state = plan_state(tmp_path, None, LabOptions(with_filter=False))
+    files = {path.name: text for path, text in Glance(state, "RegionOne").files().items()}
+    assert "glancesync" not in files["glance-api-paste.ini"]
