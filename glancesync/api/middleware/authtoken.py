@@ -32,8 +32,9 @@ class AuthToken(auth_token.AuthProtocol):
             message = _MESSAGES.get(error.status_int)
             if message is None:
                 raise
-            # A 401 gets its WWW-Authenticate from what calls this method.
-            refusal = http_error_response(request.environ, HttpError(error.status_int, message))
+            where = error.headers.get("WWW-Authenticate")
+            headers = {"WWW-Authenticate": where} if where else {}
+            refusal = http_error_response(request.environ, HttpError(error.status_int, message, headers=headers))
         return refusal
 
 

@@ -22,7 +22,7 @@ class MicroVersion:
         self._application = application
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not environ.get("PATH_INFO", "").startswith("/v1/"):
+        if not environ.get("PATH_INFO", "").rstrip("/").startswith("/v1/"):
             return self._application(environ, start_response)
         response = self._answer(webob.Request(environ))
         answer: Iterable[bytes] = response(environ, start_response)
