@@ -146,7 +146,9 @@ class TaskQueue:
         ids = Claim(connection, at, held).choose(slots, limit)
         if not ids:
             return []
-        taken = rows.update(connection, tasks.c.id.in_(ids) & (tasks.c.state == TaskState.WAITING.value), {
+        # Spelled so that SQLite looks the few rows up by their id, not all waiting ones by their state.
+        waiting = sa.func.coalesce(tasks.c.state, "") == TaskState.WAITING.value
+        taken = rows.update(connection, tasks.c.id.in_(ids) & waiting, {
             "state": TaskState.RUNNING.value, "owner": self._owner, "fence": tasks.c.fence + 1,
             "lease_until": at + self._settings.lease_seconds, "seen": tasks.c.wanted, "cancel": False,
             "started_at": at, "step": None, "bytes_done": None, "bytes_total": None, "updated_at": at})

@@ -2,6 +2,7 @@
 """Statements on the queue's rows that differ between databases, and rows as values. Used by the queue only."""
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -41,16 +42,21 @@ def upsert(connection: sa.Connection, pairs: Sequence[Pair], submission: Submiss
 
 
 def _upserted(connection: sa.Connection, values: list[dict[str, Any]], pairs: Sequence[Pair]) -> dict[Pair, Task]:
-    if connection.dialect.name in ("mysql", "mariadb"):
-        statement = mysql.insert(tasks)
+    result = connection.execute(_upsert_statement(connection.dialect.name), values)
+    found = map(to_task, result) if result.returns_rows else _select_pairs(connection, pairs)
+    return {task.pair: task for task in found}
+
+
+@functools.cache
+def _upsert_statement(dialect_name: str) -> sa.Executable:
+    """Built once: building it takes longer than running it."""
+    if dialect_name in ("mysql", "mariadb"):
         # MariaDB assigns from left to right, and sees what it assigned: `state`, which the others read, comes last.
-        connection.execute(statement.on_duplicate_key_update(_merged(statement.inserted)), values)
-        return {task.pair: task for task in _select_pairs(connection, pairs)}
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    upserting = insert(tasks)
-    result = connection.execute(upserting.on_conflict_do_update(
-        index_elements=["image_id", "region"], set_=dict(_merged(upserting.excluded))).returning(tasks), values)
-    return {task.pair: task for task in map(to_task, result)}
+        merging = mysql.insert(tasks)
+        return merging.on_duplicate_key_update(_merged(merging.inserted))
+    upserting = (sqlite.insert if dialect_name == "sqlite" else postgresql.insert)(tasks)
+    return upserting.on_conflict_do_update(
+        index_elements=["image_id", "region"], set_=dict(_merged(upserting.excluded))).returning(tasks)
 
 
 def _merged(new: Any) -> list[tuple[str, Any]]:
