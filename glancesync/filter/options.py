@@ -71,8 +71,9 @@ def read_settings(conf: cfg.ConfigOpts, overrides: Mapping[str, str], paste_file
         values = {opt.dest: found[opt.dest] for opt in OPTS}
         if values["sync_enabled"]:
             _check(conf, values)
-    except (cfg.ConfigFileValueError, cfg.RequiredOptError) as error:
-        raise ConfigurationError(f"[{GROUP}] of glance-api.conf: {error}") from error
+    except cfg.Error as error:
+        raise ConfigurationError(f"[{GROUP}] of glance-api.conf, or what overrides it: {error} (a $ in a value is "
+                                 "written $$)") from error
     return FilterSettings(
         enabled=values["sync_enabled"], server_url=_server_url(values),
         timeout_seconds=values["sync_server_timeout_seconds"], outbox_path=Path(values["outbox_path"]),
