@@ -30,7 +30,8 @@
     |   `-- VerificationError                  retry  the target computed another size or hash
     |-- WaitError                         503  wait   nothing is wrong, it is only too early
     |   |-- SourceNotReadyError                wait   queued, saving, importing
-    |   `-- ReplicaSavingError                 wait   the replica is in `saving`
+    |   |-- ReplicaSavingError                 wait   the replica is in `saving`
+    |   `-- DeletionHeldError                  wait   the brake holds, or the source is not believed
     |-- ReplicaConflictError              409  stop   an image that is not ours stands in the way
     `-- RunStoppedError                   409  drop   the run must end without writing anything
         |-- LeaseLostError                     drop
@@ -210,6 +211,10 @@ class SourceNotReadyError(WaitError):
 
 class ReplicaSavingError(WaitError):
     code = "replica_saving"
+
+
+class DeletionHeldError(WaitError):
+    code = "deletions_held"
 
 
 class ReplicaConflictError(GlanceSyncError):

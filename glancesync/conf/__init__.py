@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
-from glancesync.conf import api, keystone, reconcile, server, sync, transfer, worker
+from glancesync.conf import api, deletion, keystone, reconcile, server, sync, transfer, worker
 from glancesync.exceptions import ConfigurationError
 
-SECTIONS = (server, sync, transfer, worker, reconcile, api)
+SECTIONS = (server, sync, transfer, worker, reconcile, deletion, api)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Settings:
     transfer: transfer.TransferSettings
     worker: worker.WorkerSettings
     reconcile: reconcile.ReconcileSettings
+    deletion: deletion.DeletionSettings
     api: api.ApiSettings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-from glancesync.conf import api, keystone, reconcile, server, sync, transfer, worker
+from glancesync.conf import api, deletion, keystone, reconcile, server, sync, transfer, worker
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
@@ -16,5 +16,6 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         (keystone.GROUP, keystone.OPTS + auth + loading.get_session_conf_options()),
         ("worker", worker.OPTS),
         ("transfer", transfer.OPTS),
+        ("deletion", deletion.OPTS),
         ("api", api.OPTS),
     ]

@@ -121,8 +121,33 @@ replicas = sa.Table(
     sa.Column("rate_bytes_per_second", sa.Double),
     sa.Column("restores", sa.Integer, nullable=False, server_default="0"),
     sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("missing_pass", sa.String(32)),  # the last comparison that missed its image
+    sa.Column("missing_since", sa.Double),  # when the first of them did
+    sa.Column("missing_confirmed_at", sa.Double),  # when another did, long enough after
     sa.Index("ix_replicas_replica_id", "replica_id"),
     sa.Index("ix_replicas_state", "state"),
+    sa.Index("ix_replicas_missing", "region", "missing_since"),
+)
+
+facts = sa.Table(
+    "facts", metadata,
+    sa.Column("name", _exact(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),  # JSON
+    sa.Column("updated_at", sa.Double, nullable=False),
+)
+
+deletions = sa.Table(
+    "deletions", metadata,
+    sa.Column("id", _exact(32), primary_key=True),
+    _image_id(nullable=False),
+    _region(nullable=False),
+    sa.Column("replica_id", _exact(36), nullable=False),
+    sa.Column("cause", sa.String(32), nullable=False),
+    sa.Column("trigger", sa.String(16), nullable=False),
+    sa.Column("request_id", sa.String(255)),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Index("ix_deletions_at", "at"),
+    sa.Index("ix_deletions_image", "image_id"),
 )
 
 events = sa.Table(

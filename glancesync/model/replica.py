@@ -42,7 +42,9 @@ class IdReason(enum.StrEnum):
 class ReplicaRecord:
     """One row. `digest` and `size` (bytes) are what the target computed and we verified. Times are in seconds since
     the epoch; `saving_since` is when the replica was first seen in `saving`; `lag_seconds` is how long the last change
-    took from its report to being in sync."""
+    took from its report to being in sync; `missing_since` is the first comparison that missed the image in the cascading
+    region, `missing_confirmed_at` a later one, long enough after; `restores` counts how often the replica was made anew
+    because it was deleted behind our back."""
 
     image_id: str
     region: str
@@ -61,6 +63,9 @@ class ReplicaRecord:
     lag_seconds: float | None = None
     saving_since: float | None = None
     rate_bytes_per_second: float | None = None
+    missing_since: float | None = None
+    missing_confirmed_at: float | None = None
+    restores: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
