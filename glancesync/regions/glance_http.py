@@ -63,7 +63,7 @@ class GlanceHTTP(SessionClient):
             kwargs["json"] = data
         response = self.send(call, **kwargs)
         try:
-            return response, _json_of(response, call)
+            return response, read_json(response, call)
         except requests.RequestException as failure:
             raise error_from_failure(call, failure) from failure
         finally:
@@ -109,7 +109,9 @@ def path_of(image_id: str, *more: str) -> str:
     return "/".join(("/v2/images", *(requests.utils.quote(part, safe="") for part in (image_id, *more))))
 
 
-def _json_of(response: requests.Response, call: Call) -> Any:
+def read_json(response: requests.Response, call: Call) -> Any:
+    """The JSON of a success, None where it has no body. Raises RegionAnswerError, and requests' errors when the
+    connection breaks."""
     request_id = response.headers.get(REQUEST_ID_HEADER)
     body = _read(response, JSON_LIMIT_BYTES)
     if len(body) > JSON_LIMIT_BYTES:
