@@ -87,10 +87,10 @@ def _directory(conf: cfg.ConfigOpts, settings: Settings, clock: Clock) -> tuple[
     except keystone_errors.ClientException as error:
         raise ConfigurationError(f"[keystone] does not describe a user: {error}") from error
     options = conf.keystone
-    clients = RegionClients(session, connect_timeout_seconds=options.connect_timeout_seconds,
+    clients = RegionClients(session=session, connect_timeout_seconds=options.connect_timeout_seconds,
                             read_timeout_seconds=options.read_timeout_seconds,
                             idle_timeout_seconds=settings.transfer.idle_timeout_seconds)
-    catalog = Catalog(session, options.interface)
+    catalog = Catalog(session=session, timeout_seconds=options.read_timeout_seconds)
     return RegionDirectory(catalog=catalog, clients=clients, settings=settings.sync, interface=options.interface,
                            clock=clock), session
 
