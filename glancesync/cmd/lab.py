@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+
+from rich.console import Console
 
 from glancesync.lab.cloud import Lab, default_directory
 from glancesync.lab.credentials import clouds_path, openrc_path
+from glancesync.lab.demo import run_demo
 from glancesync.lab.errors import LabError
 from glancesync.lab.state import DATABASES, LabOptions
 
@@ -35,9 +40,14 @@ def _parser() -> argparse.ArgumentParser:
     down = commands.add_parser("down", help="end every process and remove the directory")
     down.set_defaults(run=_down)
     down.add_argument("--keep", action="store_true", help="leave the directory with its logs")
-    for command in (up, status, down):
+    demo = commands.add_parser("demo", help="show the main job happening; status 0 only if all regions agree")
+    demo.set_defaults(run=_demo, no_filter=False)
+    demo.add_argument("--once", action="store_true", help="end the cloud afterwards")
+    for command in (up, status, down, demo):
         command.add_argument("--dir", type=Path, default=default_directory(), help="where all of it lies (%(default)s)")
-    _add_options(up)
+    up.add_argument("--no-filter", action="store_true", help="leave the cascading Glance without the filter")
+    for command in (up, demo):
+        _add_options(command)
     return parser
 
 
@@ -45,7 +55,6 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--regions", type=int, help="2 to 8, the first is the cascading one (3)")
     command.add_argument("--database", choices=DATABASES, help="where Keystone and Glance keep their rows (sqlite)")
     command.add_argument("--token-expiration-seconds", type=int, help="life of a Keystone token (3600)")
-    command.add_argument("--no-filter", action="store_true", help="leave the cascading Glance without the filter")
 
 
 def _lab_options(lab: Lab, options: argparse.Namespace) -> LabOptions:
@@ -61,6 +70,16 @@ def _up(lab: Lab, options: argparse.Namespace) -> int:
     _status(lab, options)
     print(f"\ncredentials: {openrc_path(lab.directory)} (admin), {clouds_path(lab.directory)} (admin, demo, rival)")
     return 0
+
+
+def _demo(lab: Lab, options: argparse.Namespace) -> int:
+    console = Console()
+    started = time.monotonic()
+    with console.status("starting Keystone, Glance and the sync server") if console.is_terminal else nullcontext():
+        lab.up(_lab_options(lab, options))
+    console.print(f"Keystone, {len(lab.regions)} Glances and the sync server stand after "
+                  f"{time.monotonic() - started:.0f} s", highlight=False)
+    return 0 if run_demo(lab, console, once=options.once) else 1
 
 
 def _status(lab: Lab, _options: argparse.Namespace) -> int:
