@@ -93,7 +93,7 @@ class RegionClient(abc.ABC):
     @abc.abstractmethod
     def open_data(self, image_id: str, *, chunk_bytes: int = 65536) -> AbstractContextManager[ImageData]:
         """One GET of the bytes; leaving the context closes the connection. Raises ImageNotFoundError when the image has
-        none (204) or is gone."""
+        none (204) or is gone. An active image of zero bytes gives size 0 and no chunk."""
 
     @abc.abstractmethod
     def upload_data(self, image_id: str, chunks: Iterable[bytes], *, size: int | None) -> None:
