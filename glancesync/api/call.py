@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import webob
@@ -46,4 +46,3 @@ class Reply:
 
     body: Mapping[str, Any]
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)

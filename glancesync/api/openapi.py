@@ -82,8 +82,7 @@ def _responses(route: Route) -> Json:
     wanted = _PUBLIC_ERRORS if route.rule is None else [
         status for status in _ERRORS if route.body is not None or status not in _BODY_ERRORS]
     responses: Json = {str(route.status): _json("Done." if route.status == 200 else "Committed.", route.answer)}
-    if "plan" in str(route.answer) and route.status != 200:
-        responses["200"] = _json("The plan.", route.answer)
+    responses |= {str(status): _json("Done.", schema) for status, schema in route.other_answers.items()}
     return responses | {status: _json(_ERRORS[status], {"$ref": "#/components/schemas/Error"}) for status in wanted}
 
 

@@ -93,7 +93,7 @@ def _allowed(targets: Mapping[str, Route]) -> str:
 def _response(request: webob.Request, reply: Reply, *, status: int) -> webob.Response:
     body = json.dumps(reply.body, allow_nan=False).encode()
     response = webob.Response(status=status, body=body, content_type="application/json", charset=None)
-    response.headers.update({"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", **reply.headers})
+    response.headers.update({"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
     if request.method in ("GET", "HEAD"):
         response.etag = hashlib.sha256(body).hexdigest()[:32]
         response.vary = ("X-Auth-Token",)

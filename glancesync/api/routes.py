@@ -23,7 +23,10 @@ class Body:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Route:
-    """`rule` is the policy rule asked before the handler runs; without one the route is for anybody."""
+    """`rule` is the policy rule asked before the handler runs; without one the route is for anybody.
+
+    `status` with `answer` is what it answers, `other_answers` (by status) what it may answer instead.
+    """
 
     method: str
     path: str
@@ -34,6 +37,7 @@ class Route:
     body: Body | None = None
     status: int = 200
     answer: Schema
+    other_answers: Mapping[int, Schema] = field(default_factory=dict)
 
 
 def _document(_call: Call) -> Reply:
@@ -92,9 +96,10 @@ ROUTES: Sequence[Route] = (
           body=_NOTHING, answer=schemas.TASK),
     _post("/v1/tasks/{task_id}/cancel", tasks.cancel_task, "tasks:cancel", "Cancel a task.",
           body=_NOTHING, answer=schemas.TASK),
-    _post("/v1/sync", sync.submit, "sync:submit", "Compare images and regions now (all where none is named), or with "
-          "dry_run say what that would do (200).", body=Body(schema=schemas.SYNC_BODY),
-          answer=schemas.SUBMITTED_OR_PLAN),
+    Route(method="POST", path="/v1/sync", handler=sync.submit, rule="sync:submit",
+          summary="Compare images and regions now (all where none is named), or with dry_run say what that would do.",
+          body=Body(schema=schemas.SYNC_BODY), status=202, answer=schemas.SUBMITTED,
+          other_answers={200: schemas.PLANS}),
     _get("/v1/regions", regions.list_regions, "regions:list", "Regions with their endpoints and tasks.",
          answer=schemas.REGIONS),
 )

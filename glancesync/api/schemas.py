@@ -140,7 +140,7 @@ VERSION = _row(version=_ref("Version"))
 HEALTH = _row(status=_STRING)
 DOCUMENT: Schema = {"type": "object"}
 SUBMITTED = _row(tasks=_list(_ref("TaskRef")))
-SUBMITTED_OR_PLAN: Schema = {"anyOf": [SUBMITTED, _row(plan=_list(_ref("Plan")))]}
+PLANS = _row(plan=_list(_ref("Plan")))
 TASK = _row(task=_ref("Task"))
 TASK_WITH_RUNS = _row(task=_ref("Task"), runs=_list(_ref("Run")))
 TASKS = _object(["tasks"], tasks=_list(_ref("Task")), next=_STRING)

@@ -80,11 +80,15 @@ def test_a_member_lists_the_images_of_its_own_project(tried: Tried) -> None:
     assert len(tried("admin", "GET", "/v1/images").json["images"]) == 3
 
 
-@pytest.mark.parametrize("token", ["nonsense", "gAAAAA" + "x" * 200, "\xff", "x" * 7000])
-def test_tokens_that_keystone_never_gave(tried: Tried, lab: Lab, token: str) -> None:
+@pytest.mark.parametrize("token", ["nonsense", "gAAAAA" + "x" * 200, "\xff", "x" * 7000, "x" * 15_000])
+def test_tokens_that_keystone_never_gave(tried: Tried, token: str) -> None:
     response = tried("nobody", "GET", "/v1/images", headers={"X-Auth-Token": token})
     assert (response.status_int, error_of(response)["code"]) == (401, "unauthenticated")
-    assert response.headers["WWW-Authenticate"] == f'Keystone uri="{lab.keystone_url}"'
+
+
+def test_a_refusal_names_keystone(tried: Tried, lab: Lab) -> None:
+    response = tried("nobody", "GET", "/v1/images", headers={"X-Auth-Token": "nonsense"})
+    assert response.headers.getall("WWW-Authenticate") == [f'Keystone uri="{lab.keystone_url}"']
 
 
 def test_a_claimed_identity_does_not_replace_the_tokens(tried: Tried, service: FakeService) -> None:

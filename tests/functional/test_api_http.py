@@ -114,7 +114,7 @@ def test_a_broken_chunk_is_the_callers_mistake(wire: Wire, admin: Session) -> No
 
 
 @pytest.mark.parametrize(("path", "expected"), [
-    (b"//v1/images", 400), (b"/v1/images/%00", 400), (b"/v1/images/%ff", 400), (b"/v1/images/a%2fb", 404),
+    (b"/v1//images", 400), (b"/v1/images/%00", 400), (b"/v1/images/%ff", 400), (b"/v1/images/a%2fb", 404),
     (b"/v1/%2e%2e/healthcheck", 404), (b"/v1/images/" + b"a" * 4000, 400), (b"/v1/images?limit=%00", 400),
     (b"/v1/images?" + b"\xc3\xa9", 400),
 ])

@@ -15,6 +15,9 @@ from glancesync.api.parts import parts_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+_TOKEN_HEADERS = ("X-Auth-Token", "X-Service-Token")
+#: Longer ones make the server in front of Keystone fail (431), which would look like a Keystone that is down.
+_MAX_TOKEN_LENGTH = 7000
 _MESSAGES = {
     401: "A valid Keystone token is needed in X-Auth-Token.",
     503: "The token cannot be checked: Keystone does not answer.",
@@ -26,6 +29,8 @@ class AuthToken(auth_token.AuthProtocol):
 
     def process_request(self, request: webob.Request) -> webob.Response | None:
         """None to go on, or the refusal (401; 503 when Keystone cannot be asked)."""
+        if any(len(request.headers.get(name, "")) > _MAX_TOKEN_LENGTH for name in _TOKEN_HEADERS):
+            return http_error_response(request.environ, HttpError(401, _MESSAGES[401]))
         try:
             refusal: webob.Response | None = super().process_request(request)
         except webob.exc.HTTPException as error:
