@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from keystoneauth1.exceptions import ClientException
 from rich.console import Console
 
 from glancesync.lab.cloud import Lab, default_directory
@@ -17,6 +18,8 @@ from glancesync.lab.demo import run_demo
 from glancesync.lab.errors import LabError
 from glancesync.lab.state import DATABASES, LabOptions
 
+PLAIN_COLUMNS = 120  # of the tables where the output is no terminal
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when it did what was asked, 1 when not, 2 for a wrong command line."""
@@ -24,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lab = Lab(options.dir)
     try:
         return int(options.run(lab, options))
-    except LabError as error:
+    except (LabError, ClientException) as error:
         print(f"glance-sync-lab: {error}", file=sys.stderr)
         return 1
 
@@ -74,6 +77,8 @@ def _up(lab: Lab, options: argparse.Namespace) -> int:
 
 def _demo(lab: Lab, options: argparse.Namespace) -> int:
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_COLUMNS)
     started = time.monotonic()
     with console.status("starting Keystone, Glance and the sync server") if console.is_terminal else nullcontext():
         lab.up(_lab_options(lab, options))

@@ -36,10 +36,13 @@ class Demo:
         self._projects = {user: str(session.get_project_id()) for user, session in self._sessions.items()}
         self._oracle = Oracle(lab.state)
 
-    def run(self) -> bool:
-        """The whole story; True when the judge found nothing to say. Raises LabError when something never came."""
+    def run(self, images: tuple[DemoImage, ...] | None = None) -> bool:
+        """The whole story with these images (the changes name them); True when the judge found nothing to say.
+
+        Raises LabError when something never came.
+        """
         self._remove_earlier()
-        names = self._upload_all(demo_images())
+        names = self._upload_all(images or demo_images())
         self._console.rule("copying")
         states = self._watch_until_in_sync(names)
         self._console.print(result_table(names, states, self._lab.cascaded_regions))
@@ -105,7 +108,8 @@ class Demo:
         taken = {region: _parse(replica.verified_at) - active_at
                  for region, replica in states[image_id].replicas.items() if replica.verified_at}
         each = ", ".join(f"{region} {seconds:.2f} s" for region, seconds in sorted(taken.items()))
-        self._console.print(f"a 1 MiB image at rest, from active to verified: {each}", highlight=False)
+        self._console.print(f"a 1 MiB image at rest, from active to verified: {each}", highlight=False,
+                            soft_wrap=True)
 
     def _change(self, names: Mapping[str, str]) -> None:
         image_ids = {name: image_id for image_id, name in names.items()}
@@ -147,7 +151,8 @@ class Demo:
         for sentence in differences:
             self._console.print(f"  {sentence}", markup=False, highlight=False, style="red")
         told = "they differ" if differences else "all regions hold the same images, the files in their stores included"
-        self._console.print(f"read by plain HTTP and hashed on disk: {told}", style="red" if differences else "green")
+        self._console.print(f"read by plain HTTP and hashed on disk: {told}",
+                            style="red" if differences else "green", soft_wrap=True)
         return not differences
 
     def _replica_ids(self, names: Mapping[str, str]) -> dict[tuple[str, str], str]:

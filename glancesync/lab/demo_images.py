@@ -40,7 +40,8 @@ def demo_images(large_mib: int = 256) -> tuple[DemoImage, ...]:
         DemoImage(name="hidden", user="demo", data=random_bytes(MIB), fields={"os_hidden": True}),
         DemoImage(name="odd properties", user="demo", data=random_bytes(MIB),
                   fields={"hw disk/bus": "scsi", "~tilde~": "a=b;c", "UPPER.case": "", "owner_specified.x:y": "{}"}),
-        DemoImage(name="Größe – 日本語 🐧", user="rival", data=random_bytes(MIB),
+        # Glance itself refuses characters beyond the basic multilingual plane.
+        DemoImage(name="Größe – 日本語 ✓", user="rival", data=random_bytes(MIB),
                   fields={"Beschreibung": "läuft überall", "tags": ["schön"]}),
         DemoImage(name="empty", user="demo", data=lambda: iter(())),
     )

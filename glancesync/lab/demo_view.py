@@ -15,6 +15,7 @@ from glancesync.lab.sync_state import ImageState, ReplicaState
 COLOURS = {"in_sync": "green", "copying": "cyan", "waiting": "yellow", "failed": "red", "conflict": "red"}
 UNITS = ((1024 ** 3, "GiB"), (1024 ** 2, "MiB"), (1024, "KiB"))
 BAR_CELLS = 10
+CELL_WIDTH = 24
 STEP_PERCENT = 25
 
 
@@ -60,7 +61,8 @@ def _table(title: str, names: Mapping[str, str], states: Mapping[str, ImageState
            result: bool) -> Table:
     table = Table(title=title, title_justify="left")
     for heading in ("image", "id", *regions):
-        table.add_column(heading, no_wrap=heading == "id")
+        # The columns keep their width while their cells change.
+        table.add_column(heading, no_wrap=heading == "id", min_width=0 if result or heading == "id" else CELL_WIDTH)
     for image_id, name in names.items():
         replicas = states[image_id].replicas if image_id in states else {}
         cells = [Text(describe_result(replicas.get(region)) if result else describe(replicas.get(region)),
