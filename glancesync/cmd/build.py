@@ -30,9 +30,9 @@ from glancesync.service.timers import PurgeTimer, ReconcileTimer
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.execute import Executor
-from glancesync.sync.reconcile import Reconciler
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.tee import Tee
+from glancesync.sync.trust import SourceTrust
 from glancesync.tasks.queue import TaskQueue, new_owner
 from glancesync.tasks.worker import TaskHandle, Worker
 
@@ -49,6 +49,7 @@ class Server:
     queue: TaskQueue
     worker: Worker
     service: Service
+    trust: SourceTrust
     reconcile_timer: ReconcileTimer
     purge_timer: PurgeTimer
     app: Any
@@ -61,20 +62,21 @@ def build(conf: cfg.ConfigOpts) -> Server:
     directory, session = _directory(conf, settings, clock)
     queue = TaskQueue(database, new_owner(socket.gethostname()), settings.worker)
     records = ReplicaRecords(database, clock)
-    context = SyncContext(directory=directory, records=records, settings=settings.sync, clock=clock,
+    trust = SourceTrust(database=database, directory=directory, settings=settings.deletion, clock=clock)
+    context = SyncContext(directory=directory, records=records, trust=trust, settings=settings.sync, clock=clock,
                           service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
                           page_size=settings.reconcile.list_page_size)
-    executor = Executor(records=records, tee=Tee(settings.transfer), clock=clock, new_id=lambda: str(uuid.uuid4()))
+    executor = Executor(records=records, trust=trust, tee=Tee(settings.transfer), clock=clock, new_id=lambda: str(uuid.uuid4()))
     converger = Converger(context, executor)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
                     random=random.SystemRandom().random)
     doorbell = Doorbell()
-    service = Service(database=database, queue=queue, directory=directory, converger=converger,
-                      reconciler=Reconciler(context), settings=settings.sync, clock=clock, ring=worker.ring,
+    service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
                       request_reconcile=doorbell.ring)
     parts = Parts(service=service, settings=settings.api, enforcer=new_enforcer(conf), conf=conf)
     return Server(
         settings=settings, database=database, directory=directory, queue=queue, worker=worker, service=service,
+        trust=trust,
         reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell),
         purge_timer=PurgeTimer(database=database, queue=queue, history_days=settings.worker.history_days, clock=clock,
                                sleep=clock.sleep),

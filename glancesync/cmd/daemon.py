@@ -25,6 +25,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         conf = options.parse(arguments, prog="glance-sync")
         log.setup(conf, "glance-sync", version=__version__)
+        # One line per outcome is for everybody, one per request for who asks for it.
+        logging.getLogger("glancesync.access").setLevel(logging.DEBUG if conf.debug else logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         server = build(conf)
         return _Daemon(server, conf).run()
     except ConfigurationError as error:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from oslo_config import cfg
 
 from glancesync import conf as options
+from glancesync.cmd.build import Server, build
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
+from glancesync.sync.reconcile import PassReport
+
+Command = Callable[[cfg.ConfigOpts, argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 done, 1 failed, 2 wrong usage or configuration."""
+    """0 done, 1 failed (or, with --dry-run, there is something to do), 2 wrong usage or configuration."""
     given = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
     try:
         conf = options.parse([f"--config-file={given.config_file}"] if given.config_file else [],
                              prog="glance-sync-manage")
-        return given.run(options.read_settings(conf))
+        return int(given.run(conf, given))
     except ConfigurationError as error:
         print(f"glance-sync-manage: {error}", file=sys.stderr)
         return 2
@@ -27,21 +33,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="glance-sync-manage", description="Administers a sync server on its host.",
-                                     epilog="Exit status: 0 done, 1 failed, 2 wrong usage or configuration.")
+    parser = argparse.ArgumentParser(
+        prog="glance-sync-manage", description="Administers a sync server on its host.",
+        epilog="Exit status: 0 done, 1 failed or something to do, 2 wrong usage or configuration.")
     parser.add_argument("--config-file", metavar="FILE", help="the server's configuration (default: where oslo.config "
                         "looks: ~/.glance-sync, ~, /etc/glance-sync, /etc; glance-sync.conf)")
     groups = parser.add_subparsers(metavar="GROUP", required=True)
-    database = groups.add_parser("db", help="the server's database").add_subparsers(metavar="COMMAND", required=True)
-    sync = database.add_parser("sync", help="create the tables or bring them to this version's state")
-    sync.set_defaults(run=_db_sync)
-    version = database.add_parser("version", help="print the migration that the database is at")
-    version.set_defaults(run=_db_version)
+    database = _group(groups, "db", "the server's database")
+    _command(database, "sync", "create the tables or bring them to this version's state", _db_sync)
+    _command(database, "version", "print the migration that the database is at", _db_version)
+    deletion = _group(groups, "deletion", "the brake on deletions")
+    _command(deletion, "status", "say whether deletions are held, and why; exit status 1 when they are",
+             _deletion_status)
+    _command(deletion, "release", "let deletions go on; the window of max_deletes begins anew", _deletion_release)
+    source = _group(groups, "source", "the cascading Glance")
+    _command(source, "accept", "believe the cascading Glance as it is now: its identity, its number of images, and a "
+             "new canary image if the old one is gone", _source_accept)
+    reconcile = _command(groups, "reconcile", "compare all images of all regions and queue what differs", _reconcile)
+    reconcile.add_argument("--dry-run", action="store_true", help="only print what a run would do; exit status 1 when "
+                           "there is something to do")
+    reconcile.add_argument("--region", action="append", help="only this cascaded region (may be repeated)")
     return parser
 
 
-def _db_sync(settings: options.Settings) -> int:
-    database = Database(settings.server.connection)
+def _group(groups: argparse._SubParsersAction[argparse.ArgumentParser], name: str,
+           help_text: str) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+    return groups.add_parser(name, help=help_text, description=help_text).add_subparsers(metavar="COMMAND",
+                                                                                       required=True)
+
+
+def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_text: str,
+             run: Command) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help_text, description=help_text)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _db_sync(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
+    database = Database(options.read_settings(conf).server.connection)
     before = database.version()
     database.sync()
     after = database.version()
@@ -49,10 +78,62 @@ def _db_sync(settings: options.Settings) -> int:
     return 0
 
 
-def _db_version(settings: options.Settings) -> int:
-    version = Database(settings.server.connection).version()
+def _db_version(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
+    version = Database(options.read_settings(conf).server.connection).version()
     print(version or "empty: run `glance-sync-manage db sync`")
     return 0 if version else 1
+
+
+def _open(conf: cfg.ConfigOpts) -> Server:
+    server = build(conf)
+    server.database.open()
+    server.directory.load()
+    return server
+
+
+def _deletion_status(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
+    trust = _open(conf).trust.look()
+    for line in (trust.problem, trust.latch):
+        if line:
+            print(line)
+    if trust.problem or trust.latch:
+        return 1
+    print("deletions are not held")
+    return 0
+
+
+def _deletion_release(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
+    held = _open(conf).trust.release()
+    print("deletions go on; the server takes up those that were held at its next comparison" if held
+          else "deletions were not held; the window of max_deletes begins anew")
+    return 0
+
+
+def _source_accept(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
+    server = _open(conf)
+    server.trust.accept()
+    region = server.directory.cascading()
+    print(f"the cascading Glance is {region.endpoint} in {region.name}, as it is now")
+    return 0
+
+
+def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
+    service = _open(conf).service
+    if not given.dry_run:
+        report = PassReport()
+        service.check_regions(given.region)
+        tasks = service.reconcile(report, regions=given.region)
+        for name, seen in sorted(report.regions.items()):
+            print(f"{name}: {seen.images} images, {seen.findings} to be looked at, {seen.surplus} without an image, "
+                  f"{seen.foreign} not ours" + (f"; broke off: {seen.error}" if seen.error else ""))
+        print(f"{len(tasks)} tasks are queued for the server")
+        return 1 if any(seen.error for seen in report.regions.values()) else 0
+    plans = service.plan(image_ids=None, regions=given.region)
+    for plan in plans:
+        actions = ", ".join(action["action"] for action in plan["actions"]) or "nothing to do"
+        print(f"{plan['image_id']}  {plan['region']}  {plan['reason_code']}: {actions} ({plan['reason']})")
+    print(f"{len(plans)} pairs of image and region stand out")
+    return 1 if plans else 0
 
 
 if __name__ == "__main__":

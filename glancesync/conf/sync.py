@@ -27,6 +27,9 @@ OPTS = [
     cfg.FloatOpt("replica_saving_timeout_seconds", default=120, min=0,
                  help="How long a replica may stay in `saving` without an upload of ours before it is given up and "
                       "replaced under a new id."),
+    cfg.IntOpt("max_restores", default=5, min=0,
+               help="How often a replica that somebody deletes in its region is made again. After that it is contested "
+                    "and left alone until its task is retried by an operator."),
     cfg.FloatOpt("source_poll_seconds", default=60, min=0.1,
                  help="How often an image that is still queued, saving or importing is looked at when no event says "
                       "that it went on."),
@@ -42,6 +45,7 @@ class SyncSettings:
     catalog_refresh_seconds: int
     replica_saving_timeout_seconds: float
     source_poll_seconds: float
+    max_restores: int
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

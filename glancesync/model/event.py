@@ -61,7 +61,7 @@ def event_from_json(data: Any) -> Event:
     if not isinstance(data, dict):
         raise InvalidInputError("an event must be a JSON object")
     try:
-        operation = Operation(data.get("operation"))
+        operation = Operation(str(data.get("operation")))
     except ValueError:
         raise InvalidInputError(f"operation must be one of {', '.join(Operation)}") from None
     image_id = None if operation is Operation.ALL else check_image_id(data.get("image_id"))

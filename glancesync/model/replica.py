@@ -16,6 +16,7 @@ class ReplicaState(enum.StrEnum):
     IN_SYNC = "in_sync"                # same metadata, members and status; bytes verified
     FAILED = "failed"                  # the last run ended in an error; the reason says which and what comes next
     CONFLICT = "conflict"              # an image that is not ours stands in the way; it is left alone
+    CONTESTED = "contested"            # its replica is deleted in the region again and again; left until released
     SOURCE_MISSING = "source_missing"  # the image is not in the cascading region, without proof that it was deleted
     DELETED = "deleted"                # the image was deleted, and its replica after it
     UNWANTED = "unwanted"              # the strategy or the image itself says that it does not belong here
@@ -41,10 +42,13 @@ class IdReason(enum.StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class ReplicaRecord:
     """One row. `digest` and `size` (bytes) are what the target computed and we verified. Times are in seconds since
-    the epoch; `saving_since` is when the replica was first seen in `saving`; `lag_seconds` is how long the last change
-    took from its report to being in sync; `missing_since` is the first comparison that missed the image in the cascading
-    region, `missing_confirmed_at` a later one, long enough after; `restores` counts how often the replica was made anew
-    because it was deleted behind our back."""
+    the epoch.
+
+    `saving_since` is when the replica was first seen in `saving`; `lag_seconds` is how long the last change took from
+    its report to being in sync; `missing_since` is the first comparison that missed the image in the cascading region,
+    `missing_confirmed_at` a later one, long enough after; `restores` counts how often the replica was made anew because
+    it was deleted behind our back.
+    """
 
     image_id: str
     region: str

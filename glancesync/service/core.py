@@ -2,28 +2,29 @@
 """What can be asked of a sync server. Called by the API's handlers, the commands and the timers."""
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
-from glancesync.clock import Clock
-from glancesync.conf.sync import SyncSettings
 from glancesync.db.engine import Database
 from glancesync.exceptions import InvalidInputError, RegionNotFoundError
 from glancesync.model.event import Event, Operation
 from glancesync.model.task import Pair, Run, Submission, Task, TaskFilter, Trigger
-from glancesync.regions.directory import RegionDirectory
 from glancesync.service.events import store_events
 from glancesync.service.views import ImageViews
 from glancesync.sync.actions import CopyBytes, describe
+from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.plan import Plan
-from glancesync.sync.reconcile import Reconciler, RegionReport
+from glancesync.sync.reconcile import Finding, PassReport, Reconciler
 from glancesync.sync.records import ensure_rows, regions_with_rows
 from glancesync.sync.strategy import select_region_names
 from glancesync.tasks.queue import TaskQueue
 
+LOG = logging.getLogger(__name__)
 _BATCH = 500
 
 
@@ -33,16 +34,15 @@ class Service:
     `ring` wakes the worker, `request_reconcile` asks the timer for a pass soon.
     """
 
-    def __init__(self, *, database: Database, queue: TaskQueue, directory: RegionDirectory,  # noqa: PLR0913
-                 converger: Converger, reconciler: Reconciler, settings: SyncSettings, clock: Clock,
+    def __init__(self, *, database: Database, queue: TaskQueue, context: SyncContext, converger: Converger,
                  ring: Callable[[], None], request_reconcile: Callable[[], None]) -> None:
         self._database = database
         self._queue = queue
-        self._directory = directory
+        self._context = context
+        self._directory = context.directory
         self._converger = converger
-        self._reconciler = reconciler
-        self._settings = settings
-        self._clock = clock
+        self._reconciler = Reconciler(context)
+        self._clock = context.clock
         self._ring = ring
         self._request_reconcile = request_reconcile
         self._views = ImageViews(database)
@@ -52,8 +52,9 @@ class Service:
     def submit_events(self, events: Sequence[Event]) -> list[Task]:
         """Store what the filter reported and submit the images it names, in one transaction. Idempotent by event id:
         an event that was seen before starts nothing again, but its tasks are answered."""
-        regions = self._wanted_regions()
-        now = self._clock.now()
+        regions, now = self._wanted_regions(), self._clock.now()
+        canary = self._context.trust.canary_id()
+        events = [event for event in events if canary is None or event.image_id != canary]
 
         def work(connection: sa.Connection) -> list[Task]:
             fresh = store_events(connection, events, now)
@@ -78,28 +79,30 @@ class Service:
     def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
                request_id: str | None) -> list[Task]:
         """Submit the images named; None compares everything and submits what differs. Raises RegionNotFoundError."""
-        self._check_regions(regions)
+        self.check_regions(regions)
         if image_ids is not None:
             return self._submit_images(image_ids, regions, trigger=Trigger.API, request_id=request_id)
-        return self.reconcile({}, regions=regions, trigger=Trigger.API, request_id=request_id)
+        return self.reconcile(PassReport(), regions=regions, trigger=Trigger.API, request_id=request_id)
 
-    def reconcile(self, reports: dict[str, RegionReport], *, regions: Collection[str] | None = None,
+    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None,
                   trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None) -> list[Task]:
-        """One pass over everything; `reports` is filled by region. Submits in batches while it goes."""
+        """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
+        comparisons missed, if the source can be believed."""
+        self._context.trust.prepare()
+        submission = Submission(trigger=trigger, request_id=request_id)
         tasks: list[Task] = []
-        batch: list[Pair] = []
-        for finding in self._reconciler.compare(reports, regions=regions):
-            batch.append(Pair(finding.image_id, finding.region))
-            if len(batch) >= _BATCH:
-                tasks += self._submit_pairs(batch, trigger=trigger, request_id=request_id)
-                batch = []
-        return tasks + (self._submit_pairs(batch, trigger=trigger, request_id=request_id) if batch else [])
+        for batch in _batches(self._reconciler.compare(report, regions=regions)):
+            missing = [(finding.image_id, finding.region) for finding in batch if finding.missing]
+            if missing:
+                self._context.records.mark_missing(report.id, missing)
+            tasks += self._submit_pairs([Pair(each.image_id, each.region) for each in batch if each.run], submission)
+        return tasks + self._submit_pairs(self._settle_missing(report), submission)
 
     def plan(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None) -> list[dict[str, Any]]:
         """What a submit would do now, image by image and region by region. Changes nothing."""
-        self._check_regions(regions)
+        self.check_regions(regions)
         if image_ids is None:
-            found = self._reconciler.compare({}, regions=regions)
+            found = self._reconciler.compare(PassReport(), regions=regions)
             return [_plan_view(each.image_id, each.region, each.plan) for each in found]
         names = sorted(regions) if regions is not None else [each.name for each in self._directory.cascaded()]
         return [_plan_view(image_id, name, self._converger.plan(image_id, name))
@@ -146,7 +149,7 @@ class Service:
 
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""
-        self._check_regions(region_names)
+        self.check_regions(region_names)
         return [region.endpoint for region in self._directory.cascaded()
                 if not region_names or region.name in region_names]
 
@@ -174,31 +177,52 @@ class Service:
         ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=wanted_at)
         return self._queue.submit_in(connection, pairs, submission)
 
-    def _submit_pairs(self, pairs: Iterable[Pair], *, trigger: Trigger, request_id: str | None) -> list[Task]:
-        pairs, now = list(pairs), self._clock.now()
+    def _submit_pairs(self, pairs: Sequence[Pair], submission: Submission) -> list[Task]:
+        now = self._clock.now()
 
         def work(connection: sa.Connection) -> list[Task]:
             ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=now)
-            return self._queue.submit_in(connection, pairs, Submission(trigger=trigger, request_id=request_id))
+            return self._queue.submit_in(connection, pairs, submission)
 
-        tasks = self._database.run(work)
-        self._ring()
+        tasks = self._database.run(work) if pairs else []
+        if tasks:
+            self._ring()
         return tasks
+
+    def _settle_missing(self, report: PassReport) -> list[Pair]:
+        trust = self._context.trust
+        if not report.complete:
+            LOG.error("the comparison did not see the canary image in the cascading region; what it missed is not "
+                      "taken for deleted (%s)", trust.look().problem)
+            return []
+        trust.note_count(report.images)
+        if trust.look().problem is not None:
+            return []
+        pairs = self._context.records.settle_missing(report.id, report.compared_regions(),
+                                                     confirm_seconds=self._context.trust.confirm_seconds)
+        return [Pair(image_id, region) for image_id, region in pairs]
 
     def _tasks_of(self, image_ids: Collection[str]) -> list[Task]:
         return [task for image_id in sorted(image_ids)
                 for task in self._queue.list_tasks(TaskFilter(image_id=image_id), 1000, None)]
 
     def _wanted_regions(self) -> frozenset[str]:
-        return select_region_names(self._settings.sync_strategy, [each.name for each in self._directory.cascaded()])
+        cascaded = [each.name for each in self._directory.cascaded()]
+        return select_region_names(self._context.settings.sync_strategy, cascaded)
 
-    def _check_regions(self, names: Sequence[str] | None) -> None:
+    def check_regions(self, names: Sequence[str] | None) -> None:
         known = {each.name for each in self._directory.cascaded()}
         for name in names or ():
             if name == self._directory.cascading().name:
                 raise InvalidInputError(f"{name} is the cascading region; images are copied from it, never to it")
             if name not in known:
                 raise RegionNotFoundError(f"there is no cascaded region {name!r}; there are {', '.join(sorted(known))}")
+
+
+def _batches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    rows = iter(findings)
+    while batch := list(islice(rows, _BATCH)):
+        yield batch
 
 
 def _plan_view(image_id: str, region: str, plan: Plan) -> dict[str, Any]:

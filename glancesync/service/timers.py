@@ -12,7 +12,7 @@ from glancesync.db.engine import Database
 from glancesync.exceptions import GlanceSyncError
 from glancesync.service.core import Service
 from glancesync.service.events import purge_events
-from glancesync.sync.reconcile import RegionReport
+from glancesync.sync.reconcile import PassReport
 from glancesync.tasks.queue import TaskQueue
 
 LOG = logging.getLogger(__name__)
@@ -37,20 +37,20 @@ class ReconcileTimer:
 
     def run_once(self) -> bool:
         """Whether the pass saw every region; a pass that did not is repeated soon."""
-        reports: dict[str, RegionReport] = {}
+        report = PassReport()
         started = self._clock.monotonic()
         try:
-            tasks = self._service.reconcile(reports)
+            tasks = self._service.reconcile(report)
         except GlanceSyncError as error:
             LOG.warning("comparing all images broke off and is repeated in %d s: %s", _RETRY_SECONDS, error)
             return False
         seconds = self._clock.monotonic() - started
-        for name, report in sorted(reports.items()):
-            LOG.info("compared %d images of %s in %.1f s: %d to be looked at, %d replicas without an image, %d images "
-                     "that are not ours%s", report.images, name, seconds, report.findings, len(report.surplus),
-                     report.foreign, f"; broke off: {report.error}" if report.error else "")
-        LOG.debug("reconcile submitted %d tasks", len(tasks))
-        return all(report.error is None for report in reports.values())
+        for name, seen in sorted(report.regions.items()):
+            LOG.info("compared %d images with %d of %s: %d to be looked at, %d replicas without an image, %d images "
+                     "that are not ours%s", report.images, seen.images, name, seen.findings, seen.surplus, seen.foreign,
+                     f"; broke off: {seen.error}" if seen.error else "")
+        LOG.info("the comparison took %.1f s and submitted %d tasks", seconds, len(tasks))
+        return all(seen.error is None for seen in report.regions.values())
 
     def _interval(self) -> float:
         return float(self._settings.reconcile_interval_seconds or 10 ** 9)

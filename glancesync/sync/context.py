@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from glancesync.clock import Clock
 from glancesync.conf.sync import SyncSettings
 from glancesync.model.image import Image
-from glancesync.model.replica import Removal, ReplicaRecord
 from glancesync.regions.client import RegionClient
 from glancesync.regions.directory import RegionDirectory
+from glancesync.sync.guard import Trust
 from glancesync.sync.plan import Situation
-from glancesync.sync.records import ReplicaRecords
+from glancesync.sync.records import PairRecord, ReplicaRecords
 from glancesync.sync.strategy import select_region_names
+from glancesync.sync.trust import SourceTrust
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class SyncContext:
     settings: SyncSettings
     clock: Clock
     service_project_id: Callable[[], str]
+    trust: SourceTrust
     wait_seconds: float = 5
     page_size: int = 200
 
@@ -33,12 +35,17 @@ class SyncContext:
         return self.directory.client(self.directory.cascading().name)
 
     def situation(self, image_id: str, region: str, *, source: Image | None, replica: Image | None,
-                  record: ReplicaRecord | None, removal: Removal | None = None) -> Situation:
-        """All that a plan is made from."""
+                  known: PairRecord) -> Situation:
+        """All that a plan is made from. The cascading Glance is asked for its canary only where a deletion may
+        follow."""
+        deleting = source is None and replica is not None
         cascaded = [each.name for each in self.directory.cascaded()]
         return Situation(
-            image_id=image_id, region=region, source=source, replica=replica, record=record, removal=removal,
+            image_id=image_id, region=region, source=source, replica=replica, record=known.replica,
+            removal=known.removal, trust=self.trust.look() if deleting else Trust(),
+            delete_adopted=self.trust.delete_adopted,
             wanted=region in select_region_names(self.settings.sync_strategy, cascaded), now=self.clock.now(),
             service_project_id=self.service_project_id(), transient_property=self.settings.transient_property,
             saving_timeout_seconds=self.settings.replica_saving_timeout_seconds,
-            source_poll_seconds=self.settings.source_poll_seconds, wait_seconds=self.wait_seconds)
+            source_poll_seconds=self.settings.source_poll_seconds, wait_seconds=self.wait_seconds,
+            max_restores=self.settings.max_restores)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from glancesync.exceptions import GlanceSyncError, IdBurnedError, RegionConflictError, Verdict
 from glancesync.model.image import Image
 from glancesync.model.replica import ReplicaRecord, ReplicaState
+from glancesync.model.task import Trigger
 from glancesync.sync.context import SyncContext
 from glancesync.sync.execute import Executor, Run
 from glancesync.sync.plan import IN_MAKING, Plan, Situation, plan_replica
@@ -56,6 +57,8 @@ class Converger:
 
     def _converge(self, image_id: str, region: str, handle: RunHandle) -> Converged:
         moved = 0
+        if handle.task.trigger is Trigger.RETRY:  # the operator's word that a contested replica may be made again
+            self._records.update(image_id, region, restores=0)
         for _ in range(MAX_ROUNDS):
             handle.check()
             situation = self._look(image_id, region)
@@ -80,8 +83,7 @@ class Converger:
         source = self._context.source_client().find_image(image_id)
         replica_id = known.replica.replica_id if known.replica and known.replica.replica_id else image_id
         replica = self._context.directory.client(region).find_image(replica_id)
-        return self._context.situation(image_id, region, source=source, replica=replica, record=known.replica,
-                                       removal=known.removal)
+        return self._context.situation(image_id, region, source=source, replica=replica, known=known)
 
     def _keep(self, situation: Situation) -> None:
         """Write down what was seen and later decisions rest on."""
@@ -89,6 +91,9 @@ class Converger:
             self._records.note_image(situation.source, now=situation.now)
             if situation.removal is not None:
                 self._records.forget_removal(situation.image_id, before=situation.now - _REMOVAL_RACE_SECONDS)
+            if situation.record is not None and situation.record.missing_since is not None:
+                self._records.update(situation.image_id, situation.region, missing_pass=None, missing_since=None,
+                                     missing_confirmed_at=None)
         since = _saving_since(situation.replica, situation.record, situation.now)
         if since != (situation.record.saving_since if situation.record else None):
             self._records.update(situation.image_id, situation.region, saving_since=since)

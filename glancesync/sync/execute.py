@@ -20,10 +20,11 @@ from glancesync.model.replica import IdReason, Origin, ReplicaState
 from glancesync.regions.client import RegionClient
 from glancesync.sync import actions as act
 from glancesync.sync.hashing import is_known_algorithm
-from glancesync.sync.plan import SOURCE_REMOVED
+from glancesync.sync.plan import SOURCE_REMOVED, SOURCE_VANISHED
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.run import RunHandle
 from glancesync.sync.tee import Tee
+from glancesync.sync.trust import Deletion, SourceTrust
 from glancesync.sync.verify import check_copy, read_digest
 
 LOG = logging.getLogger(__name__)
@@ -46,8 +47,10 @@ class Run:
 class Executor:
     """Knows how each action is done; decides nothing."""
 
-    def __init__(self, *, records: ReplicaRecords, tee: Tee, clock: Clock, new_id: Callable[[], str]) -> None:
+    def __init__(self, *, records: ReplicaRecords, trust: SourceTrust, tee: Tee, clock: Clock,
+                 new_id: Callable[[], str]) -> None:
         self._records = records
+        self._trust = trust
         self._tee = tee
         self._clock = clock
         self._new_id = new_id
@@ -72,6 +75,7 @@ class Executor:
             run.target.create_image(action.new)
         except IdBurnedError:
             self._take_new_id(act.TakeNewId(reason=IdReason.ID_BURNED), run)
+            self._records.count_restore(run.image_id, run.region)
             raise
         self._note(run, origin=Origin.CREATED)
 
@@ -138,8 +142,12 @@ class Executor:
 
     @_do.register
     def _delete(self, action: act.DeleteReplica, run: Run) -> None:
-        if action.cause == SOURCE_REMOVED and run.reader.find_image(run.image_id, with_members=False) is not None:
+        follows_source = action.cause in (SOURCE_REMOVED, SOURCE_VANISHED)
+        if follows_source and run.reader.find_image(run.image_id, with_members=False) is not None:
             raise RegionConflictError(f"image {run.image_id} is in the cascading region after all; nothing is deleted")
+        self._trust.reserve(Deletion(
+            image_id=run.image_id, region=run.region, replica_id=action.replica_id, cause=action.cause,
+            trigger=run.handle.task.trigger.value, request_id=run.handle.task.request_id))
         try:
             run.target.delete_image(action.replica_id)
         except ImageNotFoundError:

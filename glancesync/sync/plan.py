@@ -19,12 +19,15 @@ from glancesync.model.image import Image, ImageChanges, NewImage
 from glancesync.model.replica import IdReason, Origin, Removal, ReplicaRecord, ReplicaState
 from glancesync.sync import actions as act
 from glancesync.sync.diff import Bytes, Difference, diff_bytes, diff_images, patch_for
+from glancesync.sync.guard import Trust, judge_deletion
 from glancesync.sync.strategy import is_transient
 
 #: A source in one of these is still being made.
 IN_MAKING = frozenset({"queued", "saving", "uploading", "importing"})
 #: Cause of a deletion that follows one in the cascading region.
 SOURCE_REMOVED = "source_removed"
+#: Cause of one that nobody reported, but two comparisons saw.
+SOURCE_VANISHED = "source_vanished"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +44,13 @@ class Situation:
     wanted: bool
     now: float
     service_project_id: str
+    trust: Trust = Trust()
+    delete_adopted: bool = False
     transient_property: str | None = None
     saving_timeout_seconds: float = 120
     source_poll_seconds: float = 60
     wait_seconds: float = 5
+    max_restores: int = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,20 +99,20 @@ def is_ours(situation: Situation) -> bool:
 
 def _plan_without_source(situation: Situation) -> Plan:
     replica, record = situation.replica, situation.record
-    if situation.removal is None:
-        return Plan(state=ReplicaState.SOURCE_MISSING, code="source_missing",
-                    reason="the cascading Glance does not show the image, but never reported its removal; nothing is "
-                           "deleted without that proof")
     if replica is None:
+        if situation.removal is None and (record is None or record.missing_confirmed_at is None):
+            return Plan(state=ReplicaState.SOURCE_MISSING, code="source_missing",
+                        reason="neither region shows the image, and its removal was not reported")
         return Plan(state=ReplicaState.DELETED, code="deleted", reason="the image was deleted")
     if not is_ours(situation):
         return Plan(state=ReplicaState.SOURCE_MISSING, code="not_ours",
-                    reason="the image was deleted; the one under its id in this region was not made by this server")
-    if record is not None and record.origin is Origin.ADOPTED:
-        return Plan(state=ReplicaState.SOURCE_MISSING, code="adopted_kept",
-                    reason="the image was deleted; its replica was here before this server and is kept")
-    return Plan(state=ReplicaState.WAITING, code="deleting", reason="the image was deleted",
-                actions=_deletion(replica, cause=SOURCE_REMOVED))
+                    reason="the image is gone; the one under its id in this region was not made by this server")
+    verdict = judge_deletion(removal=situation.removal, record=record, trust=situation.trust,
+                             delete_adopted=situation.delete_adopted)
+    if not verdict.allowed:
+        return Plan(state=ReplicaState.SOURCE_MISSING, code=verdict.code, reason=verdict.reason)
+    return Plan(state=ReplicaState.WAITING, code=verdict.code, reason=verdict.reason,
+                actions=_deletion(replica, cause=SOURCE_REMOVED if situation.removal else SOURCE_VANISHED))
 
 
 def _deletion(replica: Image, cause: str) -> tuple[act.Action, ...]:
@@ -126,6 +132,10 @@ def _plan_waiting_for_source(situation: Situation, source: Image) -> Plan:
 
 def _plan_creation(situation: Situation, source: Image) -> Plan:
     record = situation.record
+    if record is not None and record.restores > situation.max_restores:
+        return Plan(state=ReplicaState.CONTESTED, code="contested",
+                    reason=f"the replica was deleted in {situation.region} {record.restores} times and is not made "
+                           "again; find out who deletes it, then retry its task")
     replica_id = record.replica_id if record and record.replica_id else situation.image_id
     new = NewImage(
         id=replica_id, name=source.name, owner=situation.service_project_id, visibility="private", protected=False,

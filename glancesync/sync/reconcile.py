@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
@@ -24,6 +25,7 @@ from glancesync.model.replica import ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
 from glancesync.sync.context import SyncContext
 from glancesync.sync.plan import Plan, plan_replica
+from glancesync.sync.records import PairRecord
 
 LOG = logging.getLogger(__name__)
 Row = TypeVar("Row")
@@ -31,23 +33,40 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A pair that needs a run, and what the run would do as far as a listing shows."""
+    """A pair that stands out, and what a run would do as far as a listing shows. `run` is whether there is something to
+    do or to write down; `missing` that the replica is ours and its image was not listed."""
 
     image_id: str
     region: str
     plan: Plan
+    run: bool = True
+    missing: bool = False
 
 
 @dataclass(kw_only=True)
 class RegionReport:
-    """What a pass saw in one region. `surplus` are replicas of ours without an image, `foreign` images that are not
-    ours; neither is touched."""
+    """What a pass saw in one region. `surplus` counts replicas of ours without an image, `foreign` images that are not
+    ours; a region with an `error` was not compared to its end."""
 
     images: int = 0
     findings: int = 0
-    surplus: list[str] = field(default_factory=list)
+    surplus: int = 0
     foreign: int = 0
     error: str | None = None
+
+
+@dataclass(kw_only=True)
+class PassReport:
+    """One comparison. `complete`: the source was listed to its end, and the canary was in it."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    images: int = 0
+    complete: bool = False
+    regions: dict[str, RegionReport] = field(default_factory=dict)
+
+    def compared_regions(self) -> list[str]:
+        """Those that were seen whole."""
+        return sorted(name for name, report in self.regions.items() if report.error is None)
 
 
 class _Cursor(Generic[Row]):
@@ -95,32 +114,38 @@ class Reconciler:
         self._records = context.records
         self._page_size = context.page_size
 
-    def compare(self, reports: dict[str, RegionReport], *, regions: Collection[str] | None = None) -> Iterator[Finding]:
-        """What differs, lazily; `reports` is filled by region name. Raises what listing the source raises."""
+    def compare(self, report: PassReport, *, regions: Collection[str] | None = None) -> Iterator[Finding]:
+        """What stands out, lazily; `report` is filled on the way. Raises what listing the source raises."""
         source = self._context.source_client()
         names = [each.name for each in self._directory.cascaded() if regions is None or each.name in regions]
-        sides = {name: self._open(name, reports) for name in names}
-        for window, last in self._windows(source):
+        sides = {name: self._open(name, report) for name in names}
+        for window, last in self._windows(source, report):
             members = _MemberCache(source)
             for name, side in sides.items():
                 if side.report.error is None:
                     yield from self._compare_window(side, window, last, members, name)
 
-    def _open(self, name: str, reports: dict[str, RegionReport]) -> _Side:
+    def _open(self, name: str, report: PassReport) -> _Side:
         client = self._directory.client(name)
-        report = reports[name] = RegionReport()
-        return _Side(client=client, report=report,
+        report.regions[name] = RegionReport()
+        return _Side(client=client, report=report.regions[name],
                      images=_Cursor(list_all(client, self._page_size), lambda image: image.id),
                      records=_Cursor(self._records.iterate(name), lambda record: record.image_id))
 
-    def _windows(self, source: RegionClient) -> Iterator[tuple[Mapping[str, Image], str | None]]:
+    def _windows(self, source: RegionClient, report: PassReport) -> Iterator[tuple[Mapping[str, Image], str | None]]:
         """(images, last id) page by page; the last window is open-ended."""
+        canary, canary_seen = self._context.trust.canary_id(), False
         window: dict[str, Image] = {}
         for image in list_all(source, self._page_size):
+            if image.id == canary:
+                canary_seen = True
+                continue
+            report.images += 1
             window[image.id] = image
             if len(window) >= self._page_size:
                 yield window, image.id
                 window = {}
+        report.complete = canary_seen
         yield window, None
 
     def _compare_window(self, side: _Side, window: Mapping[str, Image], last: str | None, members: _MemberCache,
@@ -134,7 +159,7 @@ class Reconciler:
             LOG.warning("region %s is left out of this comparison: %s", region, error)
             side.report.error = str(error)
             return
-        side.report.findings += len(found)
+        side.report.findings += sum(finding.run for finding in found)
         yield from found
 
     def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],  # noqa: PLR0913
@@ -148,7 +173,7 @@ class Reconciler:
                 replica = replace(replica, members=_list_members(side.client, replica.id))
             source = replace(image, members=members.get(image)) if image.visibility == "shared" else image
             plan = plan_replica(self._context.situation(image_id, region, source=source, replica=replica,
-                                                        record=record))
+                                                        known=PairRecord(replica=record, removal=None)))
             if needs_run(plan, record):
                 yield Finding(image_id=image_id, region=region, plan=plan)
 
@@ -159,13 +184,14 @@ class Reconciler:
         side.report.foreign += len(extra) - len(owners)
         for record in owners.values():
             # A replica under a new id sorts elsewhere than its image: only one look tells whether that is there.
-            if record.replica_id != record.image_id and record.state is not ReplicaState.SOURCE_MISSING:
+            if record.replica_id != record.image_id:
                 if self._context.source_client().find_image(record.image_id, with_members=False) is not None:
                     continue
-            side.report.surplus.append(record.image_id)
-            if record.state is not ReplicaState.SOURCE_MISSING:
-                yield Finding(image_id=record.image_id, region=region, plan=Plan(
-                    state=ReplicaState.SOURCE_MISSING, code="source_missing", reason="no image for this replica"))
+            side.report.surplus += 1
+            yield Finding(image_id=record.image_id, region=region, missing=True,
+                          run=record.state is not ReplicaState.SOURCE_MISSING,
+                          plan=Plan(state=ReplicaState.SOURCE_MISSING, code="source_missing",
+                                    reason="no image in the cascading region for this replica"))
 
 
 def needs_run(plan: Plan, record: ReplicaRecord | None) -> bool:

@@ -56,6 +56,14 @@ class ReplicaRecords:
 
         self._database.run(work)
 
+    def count_restore(self, image_id: str, region: str) -> None:
+        """The replica is made anew because somebody deleted it in its region."""
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(
+                restores=replicas.c.restores + 1))
+
+        self._database.run(work)
+
     def note_image(self, image: Image, *, now: float) -> None:
         """Keep what the API shows of an image; written only when it changed."""
         shown = {"name": image.name, "owner": image.owner, "visibility": image.visibility, "status": image.status,
@@ -78,6 +86,38 @@ class ReplicaRecords:
                 .values(removed_at=None, removed_event_id=None, removed_request_id=None, removed_by_user=None))
 
         self._database.run(work)
+
+    def mark_missing(self, pass_id: str, pairs: Iterable[tuple[str, str]]) -> None:
+        """A comparison did not see the image of these (image id, region)."""
+        def work(connection: sa.Connection) -> None:
+            for image_id, region in pairs:
+                connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(missing_pass=pass_id))
+
+        self._database.run(work)
+
+    def settle_missing(self, pass_id: str, regions: Sequence[str], *, confirm_seconds: float,
+                       limit: int = 1000) -> list[tuple[str, str]]:
+        """After a comparison that can be believed: begin, confirm or end what is known to be missing in the regions
+        that it saw whole. Returns (image id, region) of replicas that two comparisons missed and that are still
+        there, at most `limit`."""
+        now = self._clock.now()
+        missed = sa.and_(replicas.c.missing_pass == pass_id, replicas.c.region.in_(regions))
+
+        def work(connection: sa.Connection) -> list[tuple[str, str]]:
+            connection.execute(sa.update(replicas).where(
+                replicas.c.region.in_(regions), replicas.c.missing_pass.is_not(None),
+                replicas.c.missing_pass != pass_id, replicas.c.state != ReplicaState.DELETED.value).values(
+                    missing_pass=None, missing_since=None, missing_confirmed_at=None))
+            connection.execute(sa.update(replicas).where(missed, replicas.c.missing_since.is_(None)).values(
+                missing_since=now))
+            connection.execute(sa.update(replicas).where(
+                missed, replicas.c.missing_confirmed_at.is_(None), replicas.c.missing_since <= now - confirm_seconds,
+                replicas.c.missing_since < now).values(missing_confirmed_at=now))
+            return [(row.image_id, row.region) for row in connection.execute(
+                sa.select(replicas.c.image_id, replicas.c.region).where(
+                    missed, replicas.c.missing_confirmed_at.is_not(None)).limit(limit))]
+
+        return self._database.run(work)
 
     def iterate(self, region: str, *, page_size: int = 500) -> Iterator[ReplicaRecord]:
         """All rows of a region by ascending image id, page by page."""
@@ -150,7 +190,7 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _record(row: Mapping[str, Any]) -> ReplicaRecord:
+def _record(row: Mapping[Any, Any]) -> ReplicaRecord:
     plain = ("image_id", "region", "replica_id", "reason_code", "reason", "size", "verified_at", "source_updated_at",
              "wanted_at", "synced_at", "lag_seconds", "saving_since", "rate_bytes_per_second", "missing_since",
              "missing_confirmed_at", "restores")
@@ -161,7 +201,7 @@ def _record(row: Mapping[str, Any]) -> ReplicaRecord:
         origin=Origin(row["origin"]) if row["origin"] else None)
 
 
-def _removal(row: Mapping[str, Any]) -> Removal | None:
+def _removal(row: Mapping[Any, Any]) -> Removal | None:
     if row["removed_at"] is None:
         return None
     return Removal(image_id=row["image_id"], removed_at=row["removed_at"], event_id=row["removed_event_id"] or "",

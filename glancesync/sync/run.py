@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from glancesync.model.task import Task
+
 
 class Barrier(Protocol):
     """Where runs that were claimed together meet."""
@@ -17,6 +19,10 @@ class Barrier(Protocol):
 
 class RunHandle(Protocol):
     """One run of one (image, region)."""
+
+    @property
+    def task(self) -> Task:
+        """The task as it was claimed: who asked, and with which request id."""
 
     @property
     def gathering(self) -> Barrier:

@@ -58,6 +58,10 @@ class SourceTrust:
     def delete_adopted(self) -> bool:
         return self._settings.delete_adopted
 
+    @property
+    def confirm_seconds(self) -> float:
+        return self._settings.delete_confirm_seconds
+
     def canary_id(self) -> str | None:
         canary = self._database.read(find_fact, _CANARY)
         return str(canary["id"]) if canary else None
@@ -67,15 +71,12 @@ class SourceTrust:
         known = self._database.read(_read_facts)
         if known[_IDENTITY] is None:
             self._set(_IDENTITY, self._identity())
-        if known[_CANARY] is None:
-            # Written down first: a canary whose creation was cut off is then missing, which holds deletions back and
-            # is mended by accepting, while one that nobody knows of would stay for ever.
-            canary_id = str(uuid.uuid4())
-            self._set(_CANARY, {"id": canary_id})
-            self._source().create_image(NewImage(
-                id=canary_id, name=CANARY_NAME, owner=uuid.uuid4().hex, visibility="private", protected=True,
-                os_hidden=True, disk_format=None, container_format=None, min_disk=0, min_ram=0, tags=frozenset(),
-                properties={}))
+        canary = known[_CANARY] or {"id": str(uuid.uuid4()), "made": False}
+        if not canary["made"]:
+            # Its id is written down first, so that one whose creation was cut off is found again.
+            self._set(_CANARY, canary)
+            self._ensure_canary(canary["id"])
+            self._set(_CANARY, {**canary, "made": True})
 
     def look(self) -> Trust:
         """How things stand now. Raises what asking the cascading Glance raises."""
@@ -143,6 +144,13 @@ class SourceTrust:
 
         self._database.run(work)
         self.prepare()
+
+    def _ensure_canary(self, canary_id: str) -> None:
+        if self._source().find_image(canary_id, with_members=False) is None:
+            self._source().create_image(NewImage(
+                id=canary_id, name=CANARY_NAME, owner=uuid.uuid4().hex, visibility="private", protected=True,
+                os_hidden=True, disk_format=None, container_format=None, min_disk=0, min_ram=0, tags=frozenset(),
+                properties={}))
 
     def _problem(self, known: dict[str, Any]) -> tuple[str | None, str | None]:
         identity = self._identity()

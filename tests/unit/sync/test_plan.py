@@ -9,6 +9,7 @@ import pytest
 from glancesync.model.image import Digest, Image, Member
 from glancesync.model.replica import IdReason, Origin, Removal, ReplicaRecord, ReplicaState
 from glancesync.sync import actions as act
+from glancesync.sync.guard import Trust
 from glancesync.sync.plan import Situation, plan_replica
 
 IMAGE_ID = "0b0a7ad1-0000-4000-8000-000000000001"
@@ -86,6 +87,21 @@ CASES = [
     ("source gone, adopted", {"source": None, "replica": SOURCE, "record": replace(RECORD, origin=Origin.ADOPTED),
                               "removal": REMOVAL}, [], "adopted_kept"),
     ("source gone, stranger", {"source": None, "replica": SOURCE, "removal": REMOVAL}, [], "not_ours"),
+    ("source gone, adopted, opted in",
+     {"source": None, "replica": SOURCE, "record": replace(RECORD, origin=Origin.ADOPTED), "removal": REMOVAL,
+      "delete_adopted": True}, ["DeleteReplica"], "deleting"),
+    ("source gone, missed once", {"source": None, "replica": SOURCE, "record": replace(RECORD, missing_since=1.0)},
+     [], "source_missing"),
+    ("source gone, missed twice", {"source": None, "replica": SOURCE, "record": replace(
+        RECORD, missing_since=1.0, missing_confirmed_at=900.0)}, ["DeleteReplica"], "deleting"),
+    ("removal proved, source not believed", {"source": None, "replica": SOURCE, "record": RECORD, "removal": REMOVAL,
+                                             "trust": Trust(problem_code="canary_missing", problem="it is not")},
+     [], "canary_missing"),
+    ("removal proved, brake holds", {"source": None, "replica": SOURCE, "record": RECORD, "removal": REMOVAL,
+                                     "trust": Trust(latch="too many")}, [], "deletions_held"),
+    ("restored too often", {"record": replace(RECORD, restores=6)}, [], "contested"),
+    ("restored often", {"record": replace(RECORD, restores=5)}, ["CreateReplica", "CopyBytes"], "creating"),
+    ("both gone, no proof", {"source": None, "record": RECORD}, [], "source_missing"),
     ("both gone", {"source": None, "record": RECORD, "removal": REMOVAL}, [], "deleted"),
     ("deactivated before it is handed over", {"source": replace(SOURCE, status="deactivated"), "replica": FRESH,
                                               "record": RECORD}, ["Deactivate", "UpdateReplica"], "updating"),
