@@ -66,7 +66,8 @@ def build(conf: cfg.ConfigOpts) -> Server:
     context = SyncContext(directory=directory, records=records, trust=trust, settings=settings.sync, clock=clock,
                           service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
                           page_size=settings.reconcile.list_page_size)
-    executor = Executor(records=records, trust=trust, tee=Tee(settings.transfer), clock=clock, new_id=lambda: str(uuid.uuid4()))
+    executor = Executor(records=records, trust=trust, tee=Tee(settings.transfer), clock=clock,
+                        new_id=lambda: str(uuid.uuid4()))
     converger = Converger(context, executor)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
                     random=random.SystemRandom().random)
