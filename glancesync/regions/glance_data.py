@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from http.client import HTTPException
+from itertools import chain, islice
 
 import requests
 from keystoneauth1 import exceptions as ksa
@@ -58,8 +59,8 @@ def upload(http: GlanceHTTP, image_id: str, chunks: Iterable[bytes], size: int |
     headers = {"Content-Type": OCTET_STREAM, "Connection": "close"}
     if size is not None:
         headers["x-openstack-image-size"] = str(size)
-    _freshen_token(http.session)
     body = _Body(chunks)
+    _freshen_token(http.session)
     session = upload_session(http.session, http.timeouts.idle)
     try:
         http.send(call, session=session, data=body, headers=headers, allow_reauth=False,
@@ -89,10 +90,14 @@ class _ChunksFailedError(Exception):
 
 
 class _Body:
-    """What is sent: the chunks, once, and how far it came."""
+    """What is sent: the chunks, once, and how far it came.
+
+    The first chunk is taken before there is a request: a source that fails at once leaves the target untouched.
+    """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = chunks
+        rest = iter(chunks)
+        self._chunks = chain(list(islice(rest, 1)), rest)
         self.started = False
         self.complete = False
         self.bytes_given = 0

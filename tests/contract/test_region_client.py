@@ -266,6 +266,14 @@ class TestMembers:
                 call()
 
 
+def _fill(client: RegionClient, image_id: str, data: bytes) -> bool:
+    try:
+        client.upload_data(image_id, [data], size=len(data))
+    except RegionConflictError:
+        return False
+    return True
+
+
 class TestData:
     def test_what_goes_up_comes_down(self, world: World) -> None:
         chunks = [bytes([number]) * 70_000 for number in range(5)]
@@ -327,8 +335,7 @@ class TestData:
         with pytest.raises(type(error)) as caught:
             world.client.upload_data(image.id, chunks(), size=before * 100_000)
         assert caught.value is error
-        eventually(lambda: world.client.get_image(image.id).status == "queued")
-        world.client.upload_data(image.id, [b"right"], size=5)
+        eventually(lambda: _fill(world.client, image.id, b"right"), what="Glance noticed that the upload broke off")
         assert world.client.get_image(image.id).digest == Digest(algorithm="sha512",
                                                                  value=hashlib.sha512(b"right").hexdigest())
 
