@@ -23,7 +23,7 @@ from glancesync import exceptions as exc
 REQUEST_ID_HEADER = "x-openstack-request-id"
 EXCERPT_LIMIT = 200
 #: Fernet tokens and JSON web tokens, as a proxy's page might echo them.
-_TOKEN = re.compile(r"gAAAA[\w=-]{16,}|eyJ[\w-]{16,}(\.[\w-]+)+")
+_TOKEN = re.compile(r"gAAAA[\w=-]{16,}|eyJ[\w-]{8,}(\.[\w-]+)+")
 _PATH = re.compile(r"/v2/images/(?P<image>[^/?]+)(/members/(?P<member>[^/?]+))?")
 _BY_STATUS: dict[int, type[exc.GlanceSyncError]] = {
     401: exc.RegionUnauthorizedError,
