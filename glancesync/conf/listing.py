@@ -7,13 +7,19 @@ from oslo_config import cfg
 
 from glancesync.conf import api, deletion, keystone, reconcile, server, sync, transfer, worker
 
+#: Of keystoneauth1's many options, those that a service user needs; the others work as its documentation says.
+SHOWN = frozenset({"auth_type", "auth_url", "username", "password", "project_name", "user_domain_name",
+                   "project_domain_name", "cafile"})
+
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    auth = loading.get_auth_common_conf_options() + loading.get_auth_plugin_conf_options("password")
+    known = [*loading.get_auth_common_conf_options(), *loading.get_auth_plugin_conf_options("password"),
+             *loading.get_session_conf_options()]
+    auth = [opt for opt in known if opt.dest in SHOWN]
     return [
         ("DEFAULT", server.OPTS + sync.OPTS + [worker.RETRY_OPT] + reconcile.OPTS),
         ("database", server.DATABASE_OPTS),
-        (keystone.GROUP, keystone.OPTS + auth + loading.get_session_conf_options()),
+        (keystone.GROUP, keystone.OPTS + auth),
         ("worker", worker.OPTS),
         ("transfer", transfer.OPTS),
         ("deletion", deletion.OPTS),

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
-STRATEGIES = ("None", "ALL")
+STRATEGIES = (("None", "no image is copied; the server only answers"),
+              ("ALL", "every image goes to every cascaded region"))
 
 OPTS = [
     cfg.StrOpt("sync_strategy", default="ALL", choices=STRATEGIES, ignore_case=True,
-               help="None: no image is copied (the server only answers). ALL: every image goes to every cascaded "
-                    "region."),
+               help="Which cascaded regions an image belongs in."),
     cfg.StrOpt("cascading_region",
                help="Keystone region whose Glance users write to. Wins over cascading_endpoint_url; one of the two is "
                     "needed."),
