@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -50,30 +51,32 @@ class ScriptedServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, script: Callable[[Exchange], None]) -> None:
+    def __init__(self, script: Callable[[Exchange], None], tls: ssl.SSLContext | None = None) -> None:
         self.script = script
+        self.tls = tls
         self.requests: list[str] = []
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.server_address[1]}"
 
 
 class _Handler(socketserver.BaseRequestHandler):
     server: ScriptedServer
 
     def handle(self) -> None:
-        exchange = Exchange(self.request)
+        tls = self.server.tls
+        exchange = Exchange(tls.wrap_socket(self.request, server_side=True) if tls else self.request)
         self.server.requests.append(exchange.request_line)
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, ValueError, ssl.SSLError):
             self.server.script(exchange)
 
 
 @contextmanager
-def serving(script: Callable[[Exchange], None]) -> Iterator[ScriptedServer]:
+def serving(script: Callable[[Exchange], None], tls: ssl.SSLContext | None = None) -> Iterator[ScriptedServer]:
     """The server while the context lasts."""
-    with ScriptedServer(script) as server:
+    with ScriptedServer(script, tls) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from keystoneauth1.access import AccessInfoV3
+from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.session import Session
 
@@ -37,6 +46,46 @@ class Login(BaseAuthPlugin):
     def invalidate(self) -> bool:
         self.tokens += 1
         return True
+
+
+class ExpiringLogin(BaseIdentityPlugin):
+    """A login whose first token has so many seconds to live, and later ones an hour."""
+
+    def __init__(self, seconds_left: int) -> None:
+        super().__init__()
+        self._lives = [seconds_left]
+        self._count = 0
+
+    def get_auth_ref(self, session: Session, **_kwargs: Any) -> AccessInfoV3:
+        self._count += 1
+        life = self._lives.pop() if self._lives else 3600
+        expires_at = (datetime.now(UTC) + timedelta(seconds=life)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return AccessInfoV3({"token": {"expires_at": expires_at}}, auth_token=f"token-{self._count}")
+
+    def get_cache_id_elements(self) -> dict[str, str]:
+        return {}
+
+
+def _cut(error: Exception) -> Iterator[bytes]:
+    yield b"t" * 65536
+    raise error
+
+
+@pytest.fixture
+def tls_files(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+                   .serial_number(1).not_valid_before(now - hour).not_valid_after(now + hour)
+                   .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False)
+                   .sign(key, hashes.SHA256()))
+    files = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                           serialization.NoEncryption()))
+    return files
 
 
 @pytest.fixture
@@ -340,6 +389,45 @@ class TestUpload:
                 with pytest.raises(exc.RegionUnauthorizedError):
                     region.upload_data(ID, self.endless(), size=None)
         assert tokens == [f"{TOKEN}1", f"{TOKEN}2"]
+
+    @pytest.mark.parametrize(("seconds_left", "renewed"), [(3600, False), (250, True)])
+    def test_a_token_about_to_expire_is_renewed_before(self, seconds_left: int, renewed: bool) -> None:
+        tokens: list[str] = []
+
+        def script(exchange: Exchange) -> None:
+            tokens.append(exchange.headers["x-auth-token"])
+            while exchange.read_chunk():
+                pass
+            exchange.answer(204)
+
+        login = ExpiringLogin(seconds_left)
+        with serving(script) as server:
+            region = GlanceRegion(region_name="Oddville", endpoint=server.url, session=Session(auth=login),
+                                  connect_timeout_seconds=2, read_timeout_seconds=2, idle_timeout_seconds=2)
+            region.upload_data(ID, [b"x"], size=1)
+        assert tokens == ["token-2" if renewed else "token-1"]
+
+    def test_over_tls(self, tls_files: tuple[Path, Path]) -> None:
+        certificate, key = tls_files
+        bodies: list[list[bytes]] = []
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+
+        def script(exchange: Exchange) -> None:
+            bodies.append([])
+            while chunk := exchange.read_chunk():
+                bodies[-1].append(chunk)
+            exchange.answer(204)
+            exchange.connection.unwrap()  # type: ignore[attr-defined]
+
+        with serving(script, tls=context) as server:
+            region = GlanceRegion(
+                region_name="Oddville", endpoint=server.url, connect_timeout_seconds=2, read_timeout_seconds=2,
+                idle_timeout_seconds=2, session=Session(auth=Login(), verify=str(certificate)))
+            region.upload_data(ID, (b"t" * 65536 for _ in range(64)), size=64 * 65536)
+            with pytest.raises(exc.LeaseLostError):
+                region.upload_data(ID, _cut(exc.LeaseLostError("lost")), size=64 * 65536)
+        assert [sum(map(len, body)) for body in bodies[:1]] == [64 * 65536]
 
     def test_no_redirect(self, region_at: Callable[..., GlanceRegion]) -> None:
         with serving(answering(307, Location="/elsewhere")) as server, pytest.raises(exc.RegionAnswerError):
