@@ -26,6 +26,7 @@ from glancesync.exceptions import (
 )
 
 _CHUNK_BYTES = 64 * 1024
+_SMALL_CHUNK_BYTES = 1024
 _ERROR_LIMIT_BYTES = 64 * 1024
 _MESSAGE_LIMIT = 300
 _BY_STATUS: dict[int, type[GlanceSyncError]] = {
@@ -91,13 +92,20 @@ def _retry_after(response: requests.Response) -> float | None:
 def _read(response: requests.Response, limit_bytes: int, deadline_seconds: float) -> bytes:
     end = time.monotonic() + deadline_seconds
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK_BYTES):
+    while chunk := _next_bytes(response.raw):
         body += chunk
         if len(body) > limit_bytes:
             raise RegionAnswerError(f"The sync server's answer is longer than {limit_bytes} bytes.")
         if time.monotonic() > end:
             raise RegionUnavailableError(f"The sync server's answer took longer than {deadline_seconds:g} s.")
     return bytes(body)
+
+
+def _next_bytes(raw: Any) -> bytes:
+    """What is there, as it comes. requests' own reading waits for whole chunks, so that a slow drip would never meet
+    its deadline; urllib3 before 2.1 can only be asked for little at a time."""
+    found = raw.read1(_CHUNK_BYTES) if hasattr(raw, "read1") else raw.read(_SMALL_CHUNK_BYTES)
+    return bytes(found)
 
 
 def _parse(body: bytes) -> Any:

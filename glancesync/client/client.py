@@ -14,6 +14,7 @@ from urllib.parse import quote
 import requests
 from keystoneauth1 import exceptions as ksa
 from keystoneauth1.session import Session
+from urllib3.exceptions import HTTPError as Urllib3Error
 
 from glancesync.client.answers import read_object
 from glancesync.exceptions import (
@@ -97,7 +98,7 @@ class SyncClient:
             with closing(response):
                 return read_object(response, limit_bytes=self._max_answer_bytes,
                                    deadline_seconds=self._timeout_seconds)
-        except (ksa.ClientException, requests.RequestException, OSError) as error:
+        except (ksa.ClientException, requests.RequestException, Urllib3Error, OSError) as error:
             raise self._translated(error) from error
 
     def _translated(self, error: Exception) -> RegionError | ConfigurationError:

@@ -6,6 +6,7 @@ Used by `proxies` (report) and the WSGI filter (ensure_running), in Glance's req
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from glancesync.clock import Clock
@@ -17,6 +18,8 @@ from glancesync.model.event import Event, Operation, check_image_id, new_event_i
 
 _TEXT_LIMIT = 255
 _ROLES_LIMIT = 100
+#: What the server takes in an id. A caller of Glance may choose the request id freely.
+_STRANGE = re.compile(r"[^!-~]")
 
 
 class Reporter:
@@ -77,7 +80,7 @@ class Reporter:
 
 def _text(context: object, name: str) -> str | None:
     value = getattr(context, name, None)
-    return str(value)[:_TEXT_LIMIT] if value else None
+    return _STRANGE.sub("?", str(value)[:_TEXT_LIMIT]) if value else None
 
 
 def _request_id(context: object) -> str | None:

@@ -69,7 +69,8 @@ def test_ids_differ(node: Node) -> None:
     assert len({one.id for one in node.events}) == 20
 
 
-@pytest.mark.parametrize(("given", "told"), [("req-a", "req-a"), ("a", "req-a"), (None, None), ("", None)])
+@pytest.mark.parametrize(("given", "told"), [("req-a", "req-a"), ("a", "req-a"), (None, None), ("", None),
+                                              ("req-\u00e4 \x1b\n<", "req-????<")])
 def test_the_request_id_is_the_one_that_glance_shows(node: Node, given: str | None, told: str | None) -> None:
     node.reporter.report(Operation.SAVE, IMAGE, context(request_id=given))
     assert node.events[0].request_id == told
