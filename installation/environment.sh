@@ -15,7 +15,7 @@ ensure_venv_module() {
     say "installing python3-venv"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq || die "apt-get update failed"
-    apt-get install -y -qq --no-install-recommends python3-venv >&2 || die "python3-venv could not be installed"
+    apt-get install -y -qq --no-install-recommends python3-venv >/dev/null || die "python3-venv could not be installed"
 }
 
 fingerprint() {
