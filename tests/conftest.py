@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.cloud", "tests.fixtures.images"]
+pytest_plugins = ["tests.fixtures.cloud", "tests.fixtures.images", "tests.fixtures.main_job"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
