@@ -24,7 +24,7 @@ class Catalog:
     new region would stay unseen for as long as the token lives."""
 
     def __init__(self, *, session: Session, timeout_seconds: float = 60) -> None:
-        self._keystone = Adapter(session, interface=AUTH_INTERFACE, version=(3, 0), connect_retries=0)
+        self._keystone = Adapter(session, interface=AUTH_INTERFACE, version="3", connect_retries=0)
         self._timeout_seconds = timeout_seconds
 
     def list_endpoints(self) -> list[CatalogEntry]:

@@ -10,6 +10,7 @@ import json
 import logging
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from glanceclient.common.http import SessionClient
@@ -106,7 +107,7 @@ def refusal(call: Call, response: requests.Response) -> GlanceSyncError:
 
 def path_of(image_id: str, *more: str) -> str:
     """The path of an image or of something of it."""
-    return "/".join(("/v2/images", *(requests.utils.quote(part, safe="") for part in (image_id, *more))))
+    return "/".join(("/v2/images", *(quote(part, safe="") for part in (image_id, *more))))
 
 
 def read_json(response: requests.Response, call: Call) -> Any:
