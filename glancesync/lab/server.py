@@ -59,7 +59,8 @@ class SyncServer(Service):
         """Write the configuration, prepare the database, start and wait; restarts when the configuration changed."""
         if self.configure():
             self.stop()
-        self.prepare_once()
+        if not self.is_alive:
+            self.prepare()  # each time: a newer program may need a newer database
         self.start()
         self.wait_ready(deadline_seconds)
 
