@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import io
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,10 @@ FILTER_NAME = "glancesync"
 FILTER_FACTORY = "glancesync.filter:filter_factory"
 # The folders in which bytes may lie, by what they are for.
 FOLDERS = ("images", "staging", "tasks")
+# Common properties as distributions describe them to Glance; the wheel brings no such file. Without it Glance takes no
+# null for a kernel.
+_IMAGE_OR_NULL = {"type": ["null", "string"], "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"}
+PROPERTY_SCHEMA = {"kernel_id": _IMAGE_OR_NULL, "ramdisk_id": _IMAGE_OR_NULL}
 
 
 class Glance(Service):
@@ -62,7 +67,8 @@ class Glance(Service):
             sections["glance_sync"] = self._filter_options()
         gunicorn = gunicorn_conf(application="glance.wsgi.api:application", port=self._state.ports[self.name],
                                  threads=8)
-        return {self._conf: ini(sections), self._paste: paste, self.directory / CONF_NAME: gunicorn}
+        return {self._conf: ini(sections), self._paste: paste, self.directory / CONF_NAME: gunicorn,
+                self.directory / "schema-image.json": json.dumps(PROPERTY_SCHEMA)}
 
     def prepare(self) -> None:
         for folder in FOLDERS:
