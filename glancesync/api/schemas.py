@@ -42,8 +42,8 @@ def _row(**properties: Schema) -> Schema:
 TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
 #: No spaces, controls or letters beyond ASCII: ids and names of services end up in logs and headers.
 TOKEN: Schema = {"type": "string", "pattern": "^[!-~]{1,255}$"}
-IMAGE_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
-                    "description": "a lower-case hyphenated UUID"}
+IMAGE_ID: Schema = {"type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+                    "description": "a hyphenated UUID"}
 TASK_ID: Schema = {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$", "description": "the id of a task"}
 FREE: Schema = {"type": "object", "maxProperties": 1000}
 

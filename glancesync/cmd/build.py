@@ -86,7 +86,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
 
 def _directory(conf: cfg.ConfigOpts, settings: Settings, clock: Clock) -> tuple[RegionDirectory, Any]:
     try:
-        _auth, session = keystone.load_session(conf)
+        _auth, session = keystone.load_session(conf, connections=4 * settings.worker.max_tasks_per_region)
     except keystone_errors.ClientException as error:
         raise ConfigurationError(f"[keystone] does not describe a user: {error}") from error
     options = conf.keystone

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from keystoneauth1 import loading
+from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from oslo_config import cfg
 
 GROUP = "keystone"
 OPTS = [
     cfg.StrOpt("interface", default="public", choices=("public", "internal", "admin"),
                help="Which endpoint of each Glance this server talks to."),
-    cfg.StrOpt("region_name", help="Region of the identity endpoint, where Keystone has several."),
     cfg.FloatOpt("connect_timeout_seconds", default=10, min=0.1,
                  help="How long a connection to Keystone or a Glance may take to be made."),
     cfg.FloatOpt("read_timeout_seconds", default=60, min=0.1,
@@ -23,7 +23,10 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(OPTS, group=GROUP)
 
 
-def load_session(conf: cfg.ConfigOpts) -> tuple[object, object]:
-    """(keystoneauth1 auth plugin, session) of the service user."""
+def load_session(conf: cfg.ConfigOpts, *, connections: int) -> tuple[object, Session]:
+    """(keystoneauth1 auth plugin, session) of the service user; it keeps so many connections to each host open."""
     auth = loading.load_auth_from_conf_options(conf, GROUP)
-    return auth, loading.load_session_from_conf_options(conf, GROUP, auth=auth)
+    session = loading.load_session_from_conf_options(conf, GROUP, auth=auth)
+    for scheme in ("http://", "https://"):
+        session.session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=connections))
+    return auth, session

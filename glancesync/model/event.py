@@ -10,8 +10,8 @@ from typing import Any
 
 from glancesync.exceptions import InvalidInputError
 
-#: Glance takes any hyphenated uuid as an image id, in lower case.
-IMAGE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+#: Glance takes any hyphenated uuid as an image id, and tells upper from lower case.
+IMAGE_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _TEXT_LIMIT = 255
 
 
@@ -52,7 +52,7 @@ def new_event_id() -> str:
 def check_image_id(value: Any) -> str:
     """The value if it is an image id; raises InvalidInputError otherwise."""
     if not isinstance(value, str) or not IMAGE_ID.match(value):
-        raise InvalidInputError(f"{str(value)[:64]!r} is not an image id (a lower-case hyphenated UUID)")
+        raise InvalidInputError(f"{str(value)[:64]!r} is not an image id (a hyphenated UUID)")
     return value
 
 

@@ -63,9 +63,9 @@ def test_bodies_that_are_no_json_of_ours(admin: Caller, service: FakeService, ra
     ({"id": LONG}, "events[1].id must be"),
     ({"operation": "erase"}, "events[1].operation must be one of add, save, remove, members, all"),
     ({"operation": ["save"]}, "events[1].operation must be"),
-    ({"image_id": "42"}, "events[1].image_id must be a lower-case hyphenated UUID or null"),
+    ({"image_id": "42"}, "events[1].image_id must be a hyphenated UUID or null"),
     ({"image_id": OWN_IMAGE + "\n"}, "events[1].image_id must be"),
-    ({"image_id": OTHER_IMAGE.replace("2", "A")}, "events[1].image_id must be"),
+    ({"image_id": OTHER_IMAGE.replace("2", "G")}, "events[1].image_id must be"),
     ({"image_id": None}, "is not an image id"),
     ({"at": "now"}, "events[1].at must be a number"),
     ({"at": True}, "events[1].at must be a number"),
@@ -150,12 +150,12 @@ def test_wrong_queries(admin: Caller, service: FakeService, query: str) -> None:
     _refused(service, admin("GET", f"/v1/images?{query}"))
 
 
-@pytest.mark.parametrize("image_id", ["42", "null", OWN_IMAGE.upper().replace("1", "A"), OWN_IMAGE + "0",
+@pytest.mark.parametrize("image_id", ["42", "null", OWN_IMAGE.replace("1", "g"), OWN_IMAGE + "0",
                                       OWN_IMAGE.replace("-", ""), "{image_id}", "%C3%A9", "..%3B"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_ids_that_are_none(admin: Caller, service: FakeService, method: str, image_id: str) -> None:
     message = _refused(service, admin(method, f"/v1/images/{image_id}"))
-    assert message == "image_id in the path must be a lower-case hyphenated UUID."
+    assert message == "image_id in the path must be a hyphenated UUID."
 
 
 @pytest.mark.parametrize(("path", "status"), [
