@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real processes on one SQLite file, killed, stopped and continued; afterwards nothing is lost and nothing doubled."""
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from glancesync.db.engine import Database
+from glancesync.model.task import Pair, Task, TaskFilter, TaskState, Trigger
+from glancesync.tasks.queue import TaskQueue
+from tests.fixtures.polling import eventually
+from tests.fixtures.queues import new_pairs, new_queue
+
+ROOT = Path(__file__).parents[2]
+
+
+class Line(NamedTuple):
+    at: float
+    pid: int
+    word: str
+    pair: Pair
+    fence: int
+
+
+class Bench:
+    """A database, a queue to ask with, and servers as processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._url = f"sqlite:///{folder}/queue.db"
+        self._servers: list[subprocess.Popen[bytes]] = []
+        self.killed_at: dict[int, float] = {}
+        database = Database(self._url)
+        database.sync()
+        self.queue: TaskQueue = new_queue(database, "asker")
+
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        with (self._folder / f"server-{len(self._servers)}.txt").open("wb") as output:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "tests.probe.queue_server", self._url, str(self._folder / "log"), *options],
+                cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        self._servers.append(server)
+        return server
+
+    def kill(self, server: subprocess.Popen[bytes]) -> None:
+        server.send_signal(signal.SIGKILL)
+        server.wait(10)
+        self.killed_at[server.pid] = time.time()
+
+    def end(self) -> None:
+        for server in self._servers:
+            if server.poll() is None:
+                self.kill(server)
+
+    def lines(self, word: str | None = None) -> list[Line]:
+        path = self._folder / "log"
+        found = []
+        for text in path.read_text().splitlines() if path.exists() else ():
+            at, pid, said, image_id, region, fence = text.split()
+            found.append(Line(float(at), int(pid), said, Pair(image_id, region), int(fence)))
+        return [line for line in found if word in (None, line.word)]
+
+    def submit(self, *pairs: Pair) -> list[Task]:
+        return self.queue.submit(pairs, trigger=Trigger.EVENT)
+
+    def wait_until_done(self, count: int, deadline_seconds: float, *, ended: Callable[[], object] = bool) -> None:
+        def all_done() -> bool:
+            ended()
+            counts = self.queue.counts()
+            assert counts[TaskState.DONE] == count, counts
+            return True
+
+        eventually(all_done, deadline_seconds, every_seconds=0.05)
+
+    def check_history(self) -> None:
+        """Each row has seen all that was asked, each start is in the history, once."""
+        starts = Counter(line.pair for line in self.lines("start"))
+        for task in self.queue.list_tasks(TaskFilter(), 10_000):
+            assert (task.state, task.wanted) == (TaskState.DONE, task.seen)
+            outcomes = [run.outcome for run in self.queue.list_runs(task.id)]
+            assert set(outcomes) <= {"done", "lost"}
+            # A run that was lost between its claim and its first line is in the history only.
+            assert outcomes.count("done") <= starts[task.pair] <= len(outcomes)
+
+    def check_no_two_at_once(self) -> None:
+        """No pair was run by two live processes, nor twice in one, at the same time."""
+        live: dict[Pair, list[tuple[float, float]]] = defaultdict(list)
+        open_runs: dict[tuple[int, Pair], float] = {}
+        for line in self.lines():
+            key = line.pid, line.pair
+            if line.word == "start":
+                assert key not in open_runs, f"{line} began while it ran"
+                open_runs[key] = line.at
+            elif line.word != "effect":
+                live[line.pair].append((open_runs.pop(key), line.at))
+        for (pid, pair), began_at in open_runs.items():
+            live[pair].append((began_at, self.killed_at[pid]))
+        for pair, spans in live.items():
+            spans.sort()
+            for (_, first_end), (second_start, _) in zip(spans, spans[1:], strict=False):
+                assert first_end <= second_start, f"{pair} ran twice at once"
+
+
+def new_chance() -> random.Random:
+    """Its seed is printed, so that a failure can be followed."""
+    seed = time.time_ns() % 10 ** 6
+    print(f"seed {seed}")
+    return random.Random(seed)  # noqa: S311 - no secret
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.end()
+
+
+def test_kill_at_random_moments_loses_and_doubles_nothing(bench: Bench) -> None:
+    chance = new_chance()
+    pairs = new_pairs(40, "R1", "R2", "R3")
+    bench.submit(*pairs)
+    for _ in range(6):
+        before = len(bench.lines("start"))
+        server = bench.start("--step-seconds", "0.2")
+        eventually(lambda: len(bench.lines("start")) > before, every_seconds=0.01)  # noqa: B023 - used at once
+        pause_until = time.monotonic() + chance.uniform(0, 0.8)
+        eventually(lambda: time.monotonic() >= pause_until, every_seconds=0.005)  # noqa: B023
+        bench.kill(server)
+    assert bench.queue.counts()[TaskState.DONE] < len(pairs), "the kills came too late to show anything"
+    last = bench.start("--step-seconds", "0.01")
+    bench.wait_until_done(len(pairs), 60)
+    last.terminate()
+    assert last.wait(15) == 0
+    assert bench.killed_at
+    bench.check_history()
+    bench.check_no_two_at_once()
+
+
+def test_a_zombie_is_refused_after_its_lease(bench: Bench) -> None:
+    [task] = bench.submit(*new_pairs(1, "R1"))
+    zombie = bench.start("--shared", "--lease", "3", "--steps", "1000", "--step-seconds", "0.3")
+    eventually(lambda: bench.lines("effect"), every_seconds=0.01)
+    zombie.send_signal(signal.SIGSTOP)
+    stopped_at = time.time()
+    successor = bench.start("--shared", "--lease", "3", "--steps", "3", "--step-seconds", "0.3")
+    bench.wait_until_done(1, 30)
+    took = next(line.at for line in bench.lines("start") if line.pid == successor.pid) - stopped_at
+    assert took < 3 + 5, "the takeover took longer than the lease and 5 s"
+    done = bench.queue.get_task(task.id)
+    zombie.send_signal(signal.SIGCONT)
+    eventually(lambda: [line for line in bench.lines("lease_lost") if line.pid == zombie.pid])
+    assert not [line for line in bench.lines("effect") if line.pid == zombie.pid and line.at > stopped_at + 1]
+    zombie.terminate()
+    assert zombie.wait(15) == 0
+    assert bench.queue.get_task(task.id) == done
+    assert [run.outcome for run in bench.queue.list_runs(task.id)] == ["done", "lost"]
+
+
+def test_many_requests_during_a_run_make_at_most_two_more(bench: Bench) -> None:
+    [task] = bench.submit(*new_pairs(1, "R1"))
+    server = bench.start("--steps", "10", "--step-seconds", "0.2")
+    eventually(lambda: bench.lines("start"), every_seconds=0.01)
+    for _ in range(100):
+        bench.submit(task.pair)
+    assert not bench.lines("end"), "the run ended before all was asked"
+    bench.wait_until_done(1, 30)
+    assert len(bench.lines("start")) == 2
+    server.terminate()
+    assert server.wait(15) == 0
+    bench.check_history()
+    bench.check_no_two_at_once()
+
+
+def test_several_servers_killed_and_restarted(bench: Bench) -> None:
+    """SQLite is not meant for several servers, but its rows keep the same promises."""
+    chance = new_chance()
+    pairs = new_pairs(70, "R1", "R2", "R3")
+    options = ("--shared", "--lease", "3", "--step-seconds", "0.3")
+    servers = [bench.start(*options) for _ in range(3)]
+    next_kill = time.monotonic() + 2
+    bench.submit(*pairs)
+
+    def kill_one_now_and_then() -> None:
+        nonlocal next_kill
+        if time.monotonic() > next_kill and len(bench.killed_at) < 5:
+            victim = chance.randrange(3)
+            bench.kill(servers[victim])
+            servers[victim] = bench.start(*options)
+            bench.submit(*chance.sample(pairs, 10))
+            next_kill = time.monotonic() + 2
+
+    bench.wait_until_done(len(pairs), 90, ended=kill_one_now_and_then)
+    assert bench.killed_at
+    for server in servers:
+        server.terminate()
+    assert [server.wait(15) for server in servers] == [0, 0, 0]
+    bench.check_history()
+    bench.check_no_two_at_once()
+
+
+def test_a_busy_hub_past_the_lease_runs_once(bench: Bench) -> None:
+    """Nobody died: the lease is renewed whenever the hub breathes, and another server finds nothing to take."""
+    bench.submit(*new_pairs(1, "R1"))
+    options = ("--shared", "--lease", "3", "--busy", "--step-seconds", "9")
+    servers = [bench.start(*options)]
+    eventually(lambda: bench.lines("start"), every_seconds=0.01)
+    servers.append(bench.start(*options))
+    bench.wait_until_done(1, 30)
+    for server in servers:
+        server.terminate()
+    assert [server.wait(15) for server in servers] == [0, 0]
+    assert [line.word for line in bench.lines()] == ["start", "effect", "end"]
+    bench.check_history()
+
+
+def test_a_second_signal_is_not_needed_to_hand_back(bench: Bench) -> None:
+    bench.submit(*new_pairs(3, "R1"))
+    server = bench.start("--steps", "1000", "--step-seconds", "0.3")
+    eventually(lambda: len(bench.lines("start")) == 3, every_seconds=0.01)
+    server.terminate()
+    assert server.wait(15) == 0
+    assert bench.queue.counts()[TaskState.WAITING] == 3
