@@ -20,7 +20,7 @@ from oslo_config import cfg
 from glancesync.client import SyncClient
 from glancesync.clock import SystemClock
 from glancesync.exceptions import ConfigurationError
-from glancesync.filter.complaints import Complaints, Guard
+from glancesync.filter.complaints import Complaints, Guard, quiet_keystoneauth
 from glancesync.filter.daemon import SenderThread
 from glancesync.filter.options import FilterSettings, read_settings
 from glancesync.filter.outbox import Outbox
@@ -76,6 +76,7 @@ def _install_once(settings: FilterSettings) -> Reporter:
     if reporter is None:
         reporter, thread = assemble(settings)
         proxies.install(reporter)
+        quiet_keystoneauth()
         os.register_at_fork(before=reporter.before_fork, after_in_child=reporter.after_fork)
         thread.start_soon()
     return reporter

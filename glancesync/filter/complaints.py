@@ -13,6 +13,9 @@ from glancesync.clock import Clock
 
 LOG = logging.getLogger("glancesync.filter")
 INTERVAL_SECONDS = 60.0
+SENDER_THREAD = "glancesync-sender"
+#: Loggers of keystoneauth1 that warn at each attempt while Keystone is away.
+_CHATTERING = ("keystoneauth.identity.base", "keystoneauth.identity.generic.base", "keystoneauth.discover")
 
 
 class Complaints:
@@ -31,6 +34,19 @@ class Complaints:
             return
         silent, self._silent, self._next_at = self._silent, 0, now + INTERVAL_SECONDS
         LOG.warning("%s (%d more since the last warning)", message % values, silent, exc_info=error)
+
+
+def quiet_keystoneauth() -> None:
+    """Keep from the log what keystoneauth1 says in the sender's thread: the sender tells it, once a minute.
+
+    Every other thread of Glance may speak as before.
+    """
+    for name in _CHATTERING:
+        logging.getLogger(name).addFilter(_is_not_the_sender)
+
+
+def _is_not_the_sender(record: logging.LogRecord) -> bool:
+    return record.threadName != SENDER_THREAD
 
 
 class Guard:

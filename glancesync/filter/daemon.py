@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 
-from glancesync.filter.complaints import Guard
+from glancesync.filter.complaints import SENDER_THREAD, Guard
 from glancesync.filter.sender import Pause, Sender
 
 SETTLE_SECONDS = 2.0
@@ -49,7 +49,7 @@ class SenderThread:
         """Start it unless it runs; raises RuntimeError when the system gives no thread."""
         with self._starting:
             if not self.is_running:
-                self._thread = threading.Thread(target=self._run, name="glancesync-sender", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=SENDER_THREAD, daemon=True)
                 self._thread.start()
 
     def start_soon(self) -> None:

@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 
 from glancesync.clock import ManualClock
-from glancesync.filter.complaints import Complaints, Guard
+from glancesync.filter.complaints import SENDER_THREAD, Complaints, Guard, quiet_keystoneauth
 
 
 def test_one_warning_a_minute_with_the_number_of_those_between(caplog: pytest.LogCaptureFixture) -> None:
@@ -39,3 +40,17 @@ def test_what_ends_a_process_is_not_caught() -> None:
 
     with pytest.raises(SystemExit):
         Guard(Complaints(ManualClock())).run(ends)
+
+
+def test_keystoneauth_is_silent_in_the_senders_thread_only(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("keystoneauth.identity.generic.base")
+    before = list(logger.filters)
+    try:
+        quiet_keystoneauth()
+        for name in (SENDER_THREAD, "a request's"):
+            thread = threading.Thread(target=logger.warning, args=(name,), name=name)
+            thread.start()
+            thread.join()
+    finally:
+        logger.filters[:] = before
+    assert [record.getMessage() for record in caplog.records] == ["a request's"]
