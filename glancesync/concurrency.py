@@ -102,9 +102,36 @@ class BlockingCalls:
         with self._turn:
             return run_native(self._alone, function, *args)
 
+    def call_here(self, function: Callable[..., Result], *args: Any) -> Result:
+        """As `call`, for a native thread: without the hub."""
+        return self._alone(function, *args)
+
     def _alone(self, function: Callable[..., Result], *args: Any) -> Result:
         with self._running:
             return function(*args)
+
+
+class NativeTicker:
+    """Calls a function again and again in a native thread of its own, however busy the hub is.
+
+    The function must raise nothing and use no green object that another thread uses.
+    """
+
+    def __init__(self, function: Callable[[], None], seconds: float) -> None:
+        self._function = function
+        self._seconds = seconds
+        self._end = _native_threading.Event()
+
+    def start(self) -> None:
+        _native_threading.Thread(target=self._tick, daemon=True).start()
+
+    def stop(self) -> None:
+        """Let it end; does not wait for a call that runs."""
+        self._end.set()
+
+    def _tick(self) -> None:
+        while not self._end.wait(self._seconds):
+            self._function()
 
 
 class Gathering:

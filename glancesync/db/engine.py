@@ -6,8 +6,9 @@ native thread, one at a time, because its lock waits would stop every green thre
 """
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -89,16 +90,26 @@ class Database:
         """As `run`, for work that only reads; on SQLite it does not wait for another process's write."""
         return self._retried(True, work, args, kwargs)
 
+    def run_here(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """As `run`, for a native thread of SQLite's only server process: neither the hub nor retries are involved."""
+        with self._our_errors():
+            return self._blocking.call_here(self._transaction, False, work, args, kwargs)
+
     def _retried(self, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
         call = self._blocking.call if self.is_sqlite else _directly
-        try:
+        with self._our_errors():
             result: Result = _with_retries(call)(self._transaction, read_only, work, args, kwargs)
+            return result
+
+    @contextlib.contextmanager
+    def _our_errors(self) -> Iterator[None]:
+        try:
+            yield
         except errors.FOREIGN as error:
             translated = errors.translate(error, self._url)
             if translated is None:
                 raise
             raise translated from error
-        return result
 
     def _transaction(self, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
         if self._engine is None:

@@ -165,6 +165,17 @@ class TaskQueue:
         return Held(lost=frozenset(claim_key(task) for task in held.values()) - alive.keys(),
                     cancelled=frozenset(key for key, task in alive.items() if task.cancel))
 
+    @property
+    def renews_natively(self) -> bool:
+        """Whether `renew_here` may be used."""
+        return self._database.is_sqlite
+
+    def renew_here(self) -> None:
+        """Renew all leases from a native thread, without the hub, which may be busy."""
+        held = dict(self._held)
+        if held:
+            self._database.run_here(self._renew_in, held)
+
     def _renew_in(self, connection: sa.Connection, held: Collection[str]) -> list[Task]:
         mine = _RUNNING & (tasks.c.owner == self._owner) & tasks.c.id.in_(list(held))
         return rows.update(connection, mine, {"lease_until": now(connection) + self._settings.lease_seconds})

@@ -11,7 +11,18 @@ from collections import Counter
 from collections.abc import Callable
 
 from glancesync.clock import Clock
-from glancesync.concurrency import Doorbell, Event, Gathering, GreenPool, GreenThread, Place, kill, sleep, spawn
+from glancesync.concurrency import (
+    Doorbell,
+    Event,
+    Gathering,
+    GreenPool,
+    GreenThread,
+    NativeTicker,
+    Place,
+    kill,
+    sleep,
+    spawn,
+)
 from glancesync.conf.worker import WorkerSettings
 from glancesync.exceptions import LeaseLostError, RunStoppedError, TaskCancelledError
 from glancesync.model.task import Outcome, Task
@@ -23,6 +34,8 @@ LOG = logging.getLogger(__name__)
 
 _BEAT_SECONDS = 1.0
 _SWEEP_SECONDS = 3.0
+#: A hub that stood still for so many leases is given up, so that another server may take its tasks.
+_LEASES_WITHOUT_A_BEAT = 10
 _LOOK_SECONDS = 0.05
 
 
@@ -43,7 +56,7 @@ class Worker:
         self._claiming = False
         self._stopping = Event()
         self._stopped = Event()
-        self._renewed_at = clock.monotonic()
+        self._renewed_at = self._beaten_at = clock.monotonic()
 
     @property
     def running(self) -> int:
@@ -61,17 +74,19 @@ class Worker:
 
     def run_forever(self) -> None:
         """Claim and run until `stop()` has ended everything."""
-        beating = spawn(self._repeat, "keep the leases", self.beat, self._beat_seconds, self._stopped)
-        self._recover()
-        sweeping = spawn(self._repeat, "sweep the queue", self.sweep, self._sweep_seconds, self._stopping)
-        while not self._stopping.ready():
-            claimed = self._runner.guard("claim tasks", self.run_once)
-            if isinstance(claimed, Exception):
-                LOG.warning("no task can be claimed: %s", claimed)
-            if isinstance(claimed, Exception) or not claimed:
-                self._bell.wait(self._settings.poll_seconds)
-        sweeping.wait()
-        beating.wait()
+        keeper = NativeTicker(self._renew_beside_the_hub, self._settings.lease_seconds / 3)
+        if self._queue.renews_natively:
+            keeper.start()
+        try:
+            beating = spawn(self._repeat, "keep the leases", self.beat, self._beat_seconds, self._stopped)
+            self._recover()
+            sweeping = spawn(self._repeat, "sweep the queue", self.sweep, self._sweep_seconds, self._stopping)
+            while not self._stopping.ready():
+                self._claim_or_wait()
+            sweeping.wait()
+            beating.wait()
+        finally:
+            keeper.stop()
 
     def run_once(self) -> int:
         """Start what is due and fits; how many were started. They run on after this returns."""
@@ -95,6 +110,7 @@ class Worker:
 
     def beat(self) -> None:
         """Write progress, renew the leases when a third of their time is over, learn of lost and cancelled tasks."""
+        self._beaten_at = self._clock.monotonic()
         handles = [handle for handle, _thread in self._running.values()]
         if not handles:
             return
@@ -133,6 +149,20 @@ class Worker:
             self._forget(handle)
         if not self._stopped.ready():
             self._stopped.send()
+
+    def _claim_or_wait(self) -> None:
+        claimed = self._runner.guard("claim tasks", self.run_once)
+        if isinstance(claimed, Exception):
+            LOG.warning("no task can be claimed: %s", claimed)
+        if isinstance(claimed, Exception) or not claimed:
+            self._bell.wait(self._settings.poll_seconds)
+
+    def _renew_beside_the_hub(self) -> None:
+        """In a native thread: while something computes, the hub may not come to `beat()` for longer than a lease."""
+        if self._clock.monotonic() - self._beaten_at < _LEASES_WITHOUT_A_BEAT * self._settings.lease_seconds:
+            failed = self._runner.guard("renew the leases", self._queue.renew_here)
+            if isinstance(failed, Exception):
+                LOG.warning("could not renew the leases, it is tried again: %s", failed)
 
     def _recover(self) -> None:
         """What an earlier incarnation left running; tried until the database answers."""

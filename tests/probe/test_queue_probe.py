@@ -208,7 +208,7 @@ def test_several_servers_killed_and_restarted(bench: Bench) -> None:
 
 
 def test_a_busy_hub_past_the_lease_runs_once(bench: Bench) -> None:
-    """Nobody died: the lease is renewed whenever the hub breathes, and another server finds nothing to take."""
+    """Nobody died: the lease is renewed beside the hub that stands still, and another server finds nothing to take."""
     bench.submit(*new_pairs(1, "R1"))
     options = ("--shared", "--lease", "3", "--busy", "--step-seconds", "9")
     servers = [bench.start(*options)]
