@@ -14,6 +14,7 @@ from oslo_log import log
 from glancesync import __version__, concurrency
 from glancesync import conf as options
 from glancesync.cmd.build import Server, build
+from glancesync.conf.unknown import refuse_unknown_options
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
 
 LOG = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ def run(arguments: Sequence[str]) -> int:
     """0 after a stop by signal, 2 when the configuration is wrong, 1 when the server cannot start."""
     try:
         conf = options.parse(arguments, prog="glance-sync")
+        refuse_unknown_options(conf)
         log.setup(conf, "glance-sync", version=__version__)
         # One line per outcome is for everybody, one per request for who asks for it.
         logging.getLogger("glancesync.access").setLevel(logging.DEBUG if conf.debug else logging.WARNING)
