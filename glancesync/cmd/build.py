@@ -78,9 +78,10 @@ def build(conf: cfg.ConfigOpts) -> Server:
     return Server(
         settings=settings, database=database, directory=directory, queue=queue, worker=worker, service=service,
         trust=trust,
-        reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell),
+        reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell,
+                                       guard=worker.guard),
         purge_timer=PurgeTimer(database=database, queue=queue, history_days=settings.worker.history_days, clock=clock,
-                               sleep=clock.sleep),
+                               guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from glancesync.clock import Clock
 from glancesync.concurrency import Doorbell
@@ -18,12 +19,16 @@ from glancesync.tasks.queue import TaskQueue
 LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 30.0
 _PURGE_INTERVAL_SECONDS = 3600.0
+#: The worker's guard: gives the result or the error, so that a loop never ends by one.
+Guard = Callable[..., Any]
 
 
 class ReconcileTimer:
     """One pass at start, one whenever it is asked for, and one every `reconcile_interval_seconds`."""
 
-    def __init__(self, *, service: Service, settings: ReconcileSettings, clock: Clock, doorbell: Doorbell) -> None:
+    def __init__(self, *, service: Service, settings: ReconcileSettings, clock: Clock, doorbell: Doorbell,
+                 guard: Guard) -> None:
+        self._guard = guard
         self._service = service
         self._settings = settings
         self._clock = clock
@@ -33,7 +38,7 @@ class ReconcileTimer:
         delay = 0.0 if self._settings.reconcile_at_start else self._interval()
         while True:
             self._doorbell.wait(delay)
-            delay = self._interval() if self.run_once() else _RETRY_SECONDS
+            delay = self._interval() if self._guard("compare all images", self.run_once) is True else _RETRY_SECONDS
 
     def run_once(self) -> bool:
         """Whether the pass saw every region; a pass that did not is repeated soon."""
@@ -60,17 +65,17 @@ class PurgeTimer:
     """Forgets finished runs and handled events that are older than `history_days`."""
 
     def __init__(self, *, database: Database, queue: TaskQueue, history_days: float, clock: Clock,
-                 sleep: Callable[[float], None]) -> None:
+                 guard: Guard) -> None:
+        self._guard = guard
         self._database = database
         self._queue = queue
         self._seconds = history_days * 86400
         self._clock = clock
-        self._sleep = sleep
 
     def run_forever(self) -> None:
         while True:
-            self.run_once()
-            self._sleep(_PURGE_INTERVAL_SECONDS)
+            self._guard("forget old history", self.run_once)
+            self._clock.sleep(_PURGE_INTERVAL_SECONDS)
 
     def run_once(self) -> None:
         before = self._clock.now() - self._seconds

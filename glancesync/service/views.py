@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from glancesync.clock import isoformat
 from glancesync.db.engine import Database
 from glancesync.db.schema import images, replicas, tasks
-from glancesync.exceptions import ImageNotFoundError
+from glancesync.exceptions import GlanceSyncError, ImageNotFoundError
 from glancesync.model.replica import ReplicaState
 
 _LIVE = ("waiting", "running")
@@ -99,8 +99,12 @@ def _region_view(row: Mapping[str, Any], task: Mapping[str, Any] | None) -> dict
     total = live["bytes_total"] if live and live["bytes_total"] is not None else row["size"]
     done = live["bytes_done"] if live and row["state"] != ReplicaState.IN_SYNC.value else row["size"]
     digest = ({"algorithm": row["digest_algorithm"], "value": row["digest_value"]} if row["digest_value"] else None)
-    return {"region": row["region"], "state": row["state"], "reason_code": row["reason_code"],
-            "reason": row["reason"], "bytes_done": done, "bytes_total": total, "replica_id": row["replica_id"],
+    state, code, reason = row["state"], row["reason_code"], row["reason"]
+    if live and live["state"] == "waiting" and live["reason_code"] == GlanceSyncError.code:
+        # The run ended in a way that it could not write down itself.
+        state, code, reason = ReplicaState.FAILED.value, live["reason_code"], live["reason"]
+    return {"region": row["region"], "state": state, "reason_code": code, "reason": reason,
+            "bytes_done": done, "bytes_total": total, "replica_id": row["replica_id"],
             "id_reason": row["id_reason"], "origin": row["origin"], "digest": digest,
             "verified_at": isoformat(row["verified_at"]), "synced_at": isoformat(row["synced_at"]),
             "lag_seconds": row["lag_seconds"], "rate_bytes_per_second": row["rate_bytes_per_second"],

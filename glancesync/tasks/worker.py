@@ -28,7 +28,7 @@ from glancesync.exceptions import LeaseLostError, RunStoppedError, TaskCancelled
 from glancesync.model.task import Outcome, Task
 from glancesync.tasks.handle import TaskHandle
 from glancesync.tasks.queue import ClaimKey, TaskQueue, claim_key
-from glancesync.tasks.runner import Runner
+from glancesync.tasks.runner import Result, Runner
 
 LOG = logging.getLogger(__name__)
 
@@ -67,6 +67,10 @@ class Worker:
     def internal_errors(self) -> int:
         """Errors since the start that nobody foresaw; each is in the log with its traceback."""
         return self._runner.internal_errors
+
+    def guard(self, doing: str, function: Callable[..., Result], *args: object) -> Result | Exception:
+        """For loops beside the worker's own that may not end either: what the function returns, or its error."""
+        return self._runner.guard(doing, function, *args)
 
     def ring(self) -> None:
         """Something was submitted: look at the queue now."""
