@@ -27,9 +27,14 @@ class Branch:
         self.closed = False
         self.bytes_sent = 0
 
+    @property
+    def takes(self) -> bool:
+        """Whether it takes part still. One that was failed is not fed again, though its PUT may hang for longer."""
+        return not self.closed and self._error is None
+
     def put(self, chunk: bytes, *, stall_seconds: float | None) -> None:
         """Hand over a chunk; a target that takes none for `stall_seconds` is dropped from the tee (None: never)."""
-        if not self.closed:
+        if self.takes:
             try:
                 self._queue.put(chunk, timeout=stall_seconds)
             except concurrency.QueueFull:

@@ -113,7 +113,7 @@ class _Broadcast:
 
     def _distribute(self, chunk: bytes) -> bool:
         """False when nobody is left. A lone target may take its time: its own connection's timeout bounds it."""
-        live = [branch for branch in self._branches if not branch.closed]
+        live = [branch for branch in self._branches if branch.takes]
         stall = self._settings.tee_stall_seconds if len(live) > 1 else None
         for branch in live:
             branch.put(chunk, stall_seconds=stall)

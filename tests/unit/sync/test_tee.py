@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -177,6 +178,18 @@ def test_a_stalling_target_drops_out():
     assert isinstance(results[0], TransferStalledError)
     assert targets[1].complete
     assert not targets[0].complete
+
+
+def test_a_hanging_target_holds_up_the_others_once_only():
+    """Its PUT goes on hanging after it was dropped."""
+    settings = replace(SETTINGS, tee_stall_seconds=0.2)
+    targets = [Target(delay=3), Target()]
+    started = time.monotonic()
+    thread = concurrency.spawn(run, Source(DATA), targets, tee=Tee(settings))
+    while not targets[1].complete:
+        concurrency.sleep(0.01)
+    assert time.monotonic() - started < 0.6
+    thread.kill()
 
 
 def test_a_lone_slow_target_is_given_its_time():
