@@ -185,7 +185,7 @@ def test_a_hanging_target_holds_up_the_others_once_only():
     settings = replace(SETTINGS, tee_stall_seconds=0.2)
     targets = [Target(delay=3), Target()]
     started = time.monotonic()
-    thread = concurrency.spawn(run, Source(DATA), targets, tee=Tee(settings))
+    thread = concurrency.spawn(lambda: run(Source(DATA), targets, tee=Tee(settings)))
     while not targets[1].complete:
         concurrency.sleep(0.01)
     assert time.monotonic() - started < 0.6
