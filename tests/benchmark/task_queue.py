@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast the queue is on SQLite, in a green process as the server is one.
 
-Run it by hand: `python tests/benchmark/task_queue.py [folder for the database]`. It prints submits per second one by one
-and in batches, the time of a claim with few and with many waiting, and submit to start with an idle worker.
+Run it by hand: `python tests/benchmark/task_queue.py [folder for the database]`. It prints submits per second one by
+one and in batches, the time of a claim with few and with many waiting, and submit to start with an idle worker.
 """
 from __future__ import annotations
 
