@@ -29,6 +29,9 @@ from glancesync.regions.glance_http import AnswerTooLargeError, GlanceHTTP, Time
 Parsed = TypeVar("Parsed")
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 _IMAGES = "/v2/images"
+#: Glance deletes in two transactions. When it dies between them the bytes are gone, the record stays and is shown, and
+#: no request can remove it: not there, and its id is used up.
+_GONE = frozenset({"deleted", "pending_delete"})
 
 
 class GlanceRegion(RegionClient):
@@ -44,6 +47,9 @@ class GlanceRegion(RegionClient):
 
     def get_image(self, image_id: str, *, with_members: bool = True) -> Image:
         image = self._ask_image("GET", path_of(image_id), image_id)
+        if image.status in _GONE:
+            raise ImageNotFoundError(f"image {image_id} in {self.region_name} is {image.status}; its Glance died while "
+                                     "it removed the record and cannot finish that")
         if not with_members or image.visibility != "shared":
             return image
         try:
@@ -62,7 +68,8 @@ class GlanceRegion(RegionClient):
             for image in images:
                 self._check_order(marker, image.id)
                 marker = image.id
-                yield image
+                if image.status not in _GONE:
+                    yield image
             if not has_next and len(images) < size:
                 return
 
