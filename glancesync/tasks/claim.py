@@ -80,8 +80,9 @@ class Claim:
         return sorted(due, key=lambda lane: (-lane.priority, lane.oldest_run_at))
 
     def _in_turns(self, lanes: Sequence[Lane], choice: Choice) -> Iterator[Candidate]:
-        open_lanes = [lane for lane in lanes if choice.free(lane.region) > 0][:choice.room]
-        queues = deque(deque(self._oldest(lane, choice.free(lane.region))) for lane in open_lanes)
+        # As many lanes as can get a slot; one may turn out empty, when what waits in it is held or locked.
+        filled = (found for lane in lanes if (free := choice.free(lane.region)) and (found := self._oldest(lane, free)))
+        queues = deque(deque(found) for found in itertools.islice(filled, choice.room))
         while queues:
             queue = queues.popleft()
             if queue:
