@@ -27,12 +27,12 @@
     |   |-- TransferStalledError               retry  the target took no byte for too long
     |   |-- SourceReadError                    retry  the source stopped in the middle
     |   |-- SourceCorruptError                 stop   the source's bytes do not match its own hash
+    |   |-- ReplicaUnreadableError             retry  a scrub could not read the stored bytes to their end
     |   `-- VerificationError                  retry  the target computed another size or hash
     |-- WaitError                         503  wait   nothing is wrong, it is only too early
     |   |-- SourceNotReadyError                wait   queued, saving, importing
     |   |-- ReplicaSavingError                 wait   the replica is in `saving`
     |   `-- DeletionHeldError                  wait   the brake holds, or the source is not believed
-    |-- ReplicaConflictError              409  stop   an image that is not ours stands in the way
     `-- RunStoppedError                   409  drop   the run must end without writing anything
         |-- LeaseLostError                     drop
         `-- TaskCancelledError                 drop
@@ -195,6 +195,10 @@ class SourceCorruptError(TransferError):
     verdict = Verdict.STOP
 
 
+class ReplicaUnreadableError(TransferError):
+    code = "replica_unreadable"
+
+
 class VerificationError(TransferError):
     code = "verification_failed"
 
@@ -215,12 +219,6 @@ class ReplicaSavingError(WaitError):
 
 class DeletionHeldError(WaitError):
     code = "deletions_held"
-
-
-class ReplicaConflictError(GlanceSyncError):
-    code = "conflict"
-    http_status = 409
-    verdict = Verdict.STOP
 
 
 class RunStoppedError(GlanceSyncError):

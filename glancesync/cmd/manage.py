@@ -105,7 +105,7 @@ def _deletion_status(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
 
 
 def _deletion_release(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
-    held = _open(conf).trust.release()
+    held = _open(conf).trust.brake.release()
     print("deletions go on; the server takes up those that were held at its next comparison" if held
           else "deletions were not held; the window of max_deletes begins anew")
     return 0

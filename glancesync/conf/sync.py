@@ -30,6 +30,10 @@ OPTS = [
     cfg.IntOpt("max_restores", default=5, min=0,
                help="How often a replica that somebody deletes in its region is made again. After that it is contested "
                     "and left alone until its task is retried by an operator."),
+    cfg.BoolOpt("adopt_by_hash", default=False,
+                help="Whether an image that is in a cascaded region already, under another id, is taken over as the "
+                     "replica when owner, name and os_hash are the same. False: it is a conflict, listed for the "
+                     "operator to decide. One under the same id is taken over in any case."),
     cfg.FloatOpt("source_poll_seconds", default=60, min=0.1,
                  help="How often an image that is still queued, saving or importing is looked at when no event says "
                       "that it went on."),
@@ -46,6 +50,7 @@ class SyncSettings:
     replica_saving_timeout_seconds: float
     source_poll_seconds: float
     max_restores: int
+    adopt_by_hash: bool = False
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

@@ -124,6 +124,17 @@ replicas = sa.Table(
     sa.Column("missing_pass", sa.String(32)),  # the last comparison that missed its image
     sa.Column("missing_since", sa.Double),  # when the first of them did
     sa.Column("missing_confirmed_at", sa.Double),  # when another did, long enough after
+    sa.Column("stranger_id", _exact(36)),  # the image that stands in the replica's way
+    sa.Column("stranger_bytes", sa.String(16)),  # what reading it told
+    sa.Column("differences", sa.Text),  # a JSON list: what differs between the image and the stranger
+    sa.Column("choice", sa.String(16)),
+    sa.Column("choice_at", sa.Double),
+    sa.Column("choice_by", sa.String(255)),
+    sa.Column("choice_request_id", sa.String(255)),
+    sa.Column("scrub_wanted", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("scrubbed_at", sa.Double),
+    sa.Column("suspect_at", sa.Double),
+    sa.Column("rotten_at", sa.Double),
     sa.Index("ix_replicas_replica_id", "replica_id"),
     sa.Index("ix_replicas_state", "state"),
     sa.Index("ix_replicas_missing", "region", "missing_since"),
@@ -146,8 +157,10 @@ deletions = sa.Table(
     sa.Column("trigger", sa.String(16), nullable=False),
     sa.Column("request_id", sa.String(255)),
     sa.Column("at", sa.Double, nullable=False),
+    sa.Column("done_at", sa.Double),  # when Glance confirmed it
     sa.Index("ix_deletions_at", "at"),
     sa.Index("ix_deletions_image", "image_id"),
+    sa.Index("ix_deletions_replica", "region", "replica_id"),
 )
 
 events = sa.Table(

@@ -6,20 +6,46 @@ import enum
 from dataclasses import dataclass
 
 from glancesync.model.image import Digest
+from glancesync.model.meaning import Explained
+
+_NOTHING = "Nothing."
 
 
-class ReplicaState(enum.StrEnum):
+class ReplicaState(Explained):
     """How an image stands in a region."""
 
-    WAITING = "waiting"                # something is to be done, or to happen first; the reason says what
-    COPYING = "copying"                # bytes are on their way
-    IN_SYNC = "in_sync"                # same metadata, members and status; bytes verified
-    FAILED = "failed"                  # the last run ended in an error; the reason says which and what comes next
-    CONFLICT = "conflict"              # an image that is not ours stands in the way; it is left alone
-    CONTESTED = "contested"            # its replica is deleted in the region again and again; left until released
-    SOURCE_MISSING = "source_missing"  # the image is not in the cascading region, without proof that it was deleted
-    DELETED = "deleted"                # the image was deleted, and its replica after it
-    UNWANTED = "unwanted"              # the strategy or the image itself says that it does not belong here
+    WAITING = (
+        "waiting", "Something is to be done, or has to happen first; the reason code says what.",
+        "Its task runs as soon as it is due.", "Nothing; the reason code tells more.")
+    COPYING = (
+        "copying", "Bytes are on their way.", "They are verified, then the replica is handed over to its owner.",
+        _NOTHING)
+    IN_SYNC = (
+        "in_sync", "Metadata, members and status are the image's, and the bytes were verified.",
+        "It is looked at again after each change and in each comparison.", _NOTHING)
+    FAILED = (
+        "failed", "The last run ended in an error; the reason code says which.",
+        "What may pass is tried again with growing delays, for ever; the rest waits for an event, a comparison or an "
+        "operator.", "Read the reason, remove its cause, retry the task.")
+    CONFLICT = (
+        "conflict", "An image that this server did not make stands in the way, or one that it adopted and may not "
+        "delete has to be replaced.", "Nothing is touched until an operator chooses.",
+        "Look at GET /v1/conflicts and choose skip, replace or new_id.")
+    CONTESTED = (
+        "contested", "Somebody deletes the replica in its region again and again.",
+        "It is not made again.", "Find out who deletes it, then retry its task.")
+    SOURCE_MISSING = (
+        "source_missing", "The cascading region does not show the image, and nothing proves that it was deleted, or "
+        "the proof may not be acted upon now.", "The replica stays as it is.", "The reason code tells more.")
+    DELETED = (
+        "deleted", "The image was deleted, and its replica after it.", "Nothing.", _NOTHING)
+    UNWANTED = (
+        "unwanted", "The strategy or the image itself says that it does not belong here.",
+        "A replica that is there is neither changed nor deleted.", "Change the strategy or the image.")
+    PARKED = (
+        "parked", "The region is not in Keystone's catalog. The record is kept as it was.",
+        "Tasks for the region end at once; when it comes back everything in it is compared.",
+        "Put the region's endpoint back, or leave it.")
 
 
 class Origin(enum.StrEnum):
@@ -30,13 +56,53 @@ class Origin(enum.StrEnum):
     ADOPTED = "adopted"
 
 
-class IdReason(enum.StrEnum):
+class IdReason(Explained):
     """Why a replica has another id than its image."""
 
-    ID_BURNED = "id_burned"          # deleted in its region; Glance never gives the id out again
-    STUCK_SAVING = "stuck_saving"    # an upload died with its Glance; `saving` takes no data any more
-    BYTES_DIFFER = "bytes_differ"    # other bytes became active under the id
-    FORMAT_DIFFERS = "format_differs"  # formats of an active image cannot be changed
+    ID_BURNED = (
+        "id_burned", "The replica was deleted in its region, and Glance never gives a deleted id out again.",
+        "It is made again under a new id.", "Find out who deletes replicas; after max_restores it is contested.")
+    STUCK_SAVING = (
+        "stuck_saving", "An upload died with its Glance; an image that stays in `saving` takes no data any more.",
+        "It is deleted and made again under a new id.", "Look why that Glance died.")
+    BYTES_DIFFER = (
+        "bytes_differ", "Other bytes than the image's became active under the id.",
+        "It is deleted and made again under a new id.", "Find out who wrote to the replica.")
+    FORMAT_DIFFERS = (
+        "format_differs", "Disk or container format differs, and Glance lets nobody change that of an active image.",
+        "It is deleted and made again under a new id.", _NOTHING)
+    ROTTEN = (
+        "rotten", "The stored bytes no longer match the hash that Glance computed when they arrived.",
+        "The replica is deactivated, then deleted and made again under a new id.",
+        "Look at the region's store: what one image lost, others may have lost too.")
+    ADOPTED = (
+        "adopted", "The same image stood in the region under another id and was adopted (adopt_by_hash).",
+        "It is kept in sync and never deleted, unless delete_adopted is on.", _NOTHING)
+    CONFLICT = (
+        "conflict", "An image that is not ours has the id; an operator chose new_id or replace.",
+        "The replica is made under a new id.", "Choose again at any time while it is a conflict.")
+
+
+class ConflictChoice(Explained):
+    """What an operator chose to do about a conflict."""
+
+    SKIP = (
+        "skip", "The image is left out of this region.", "Nothing is done until another choice.",
+        "Choose replace or new_id to have it after all.")
+    REPLACE = (
+        "replace", "The image in the way is deleted, once a verified replica is ready to take its place.",
+        "The replica is copied out of everybody's reach, the other deleted (the brake on deletions counts it), the "
+        "replica handed over.", _NOTHING)
+    NEW_ID = (
+        "new_id", "The replica is made beside the image in the way, under a new id where its own is taken.",
+        "The image in the way is left alone.", "Tell users of that name that there are two.")
+
+
+class StrangerBytes(enum.StrEnum):
+    """What reading both an image and a stranger told."""
+
+    MATCH = "match"
+    DIFFER = "differ"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +113,10 @@ class ReplicaRecord:
     `saving_since` is when the replica was first seen in `saving`; `lag_seconds` is how long the last change took from
     its report to being in sync; `missing_since` is the first comparison that missed the image in the cascading region,
     `missing_confirmed_at` a later one, long enough after; `restores` counts how often the replica was made anew because
-    it was deleted behind our back.
+    it was deleted behind our back. `stranger_id` is the image in the way, `stranger_bytes` what reading it told,
+    `choice` what an operator chose to do about it. `scrub_wanted` asks for the stored bytes to be read again,
+    `scrubbed_at` is when they last were, `suspect_at` when they could not be read, `rotten_at` when they were found to
+    be wrong.
     """
 
     image_id: str
@@ -70,6 +139,13 @@ class ReplicaRecord:
     missing_since: float | None = None
     missing_confirmed_at: float | None = None
     restores: int = 0
+    stranger_id: str | None = None
+    stranger_bytes: StrangerBytes | None = None
+    choice: ConflictChoice | None = None
+    scrub_wanted: bool = False
+    scrubbed_at: float | None = None
+    suspect_at: float | None = None
+    rotten_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,6 +54,10 @@ class RegionClient(abc.ABC):
         by page, `members` None. A page that fails raises; the iterator never ends early."""
 
     @abc.abstractmethod
+    def list_namesakes(self, name: str, owner: str | None) -> Iterator[Image]:
+        """Images that are not hidden with exactly this name and owner, in no promised order, lazily; `members` None."""
+
+    @abc.abstractmethod
     def create_image(self, new: NewImage) -> Image:
         """One POST. Raises IdBurnedError when the id answers 409 but shows no image, RegionConflictError when an image
         with it is there. A 5xx may have created the image: the caller reads and repairs."""

@@ -2,7 +2,7 @@
 """The client of a real Glance (Images API v2). Made by `factory`; everything else sees a RegionClient."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -32,6 +32,7 @@ _IMAGES = "/v2/images"
 #: Glance deletes in two transactions. When it dies between them the bytes are gone, the record stays and is shown, and
 #: no request can remove it: not there, and its id is used up.
 _GONE = frozenset({"deleted", "pending_delete"})
+_NAMESAKES_PAGE = 100
 
 
 class GlanceRegion(RegionClient):
@@ -62,9 +63,16 @@ class GlanceRegion(RegionClient):
         return replace(image, members=members)
 
     def list_images(self, *, hidden: bool, page_size: int = 200) -> Iterator[Image]:
+        return self._list({"os_hidden": str(hidden).lower()}, page_size)
+
+    def list_namesakes(self, name: str, owner: str | None) -> Iterator[Image]:
+        wanted = {"os_hidden": "false", **glance_json.name_filter(name)} | ({"owner": owner} if owner else {})
+        return (image for image in self._list(wanted, _NAMESAKES_PAGE) if (image.name, image.owner) == (name, owner))
+
+    def _list(self, filters: Mapping[str, str], page_size: int) -> Iterator[Image]:
         marker: str | None = None
         while True:
-            images, size, has_next = self._page(hidden=hidden, page_size=page_size, marker=marker)
+            images, size, has_next = self._page(filters, page_size=page_size, marker=marker)
             for image in images:
                 self._check_order(marker, image.id)
                 marker = image.id
@@ -142,10 +150,11 @@ class GlanceRegion(RegionClient):
         raise ImageNotFoundError(f"image {image_id} in {self.region_name} has no bytes (its status is {image.status})",
                                  request_id=request_id)
 
-    def _page(self, *, hidden: bool, page_size: int, marker: str | None) -> tuple[list[Image], int, bool]:
+    def _page(self, filters: Mapping[str, str], *, page_size: int,
+              marker: str | None) -> tuple[list[Image], int, bool]:
         """Images, how many were asked for, and whether Glance says that more follow. Asks for fewer when they are too
         large."""
-        query = {"limit": page_size, "visibility": "all", "member_status": "all", "os_hidden": str(hidden).lower(),
+        query = {"limit": page_size, "visibility": "all", "member_status": "all", **filters,
                  "sort_key": "id", "sort_dir": "asc"} | ({"marker": marker} if marker else {})
         path = f"{_IMAGES}?{urlencode(query)}"
         try:
@@ -153,7 +162,7 @@ class GlanceRegion(RegionClient):
         except AnswerTooLargeError:
             if page_size == 1:
                 raise
-            return self._page(hidden=hidden, page_size=page_size // 2, marker=marker)
+            return self._page(filters, page_size=page_size // 2, marker=marker)
         if link is not None and not (images and glance_json.continues_after(link, images[-1].id)):
             raise bad_answer(self._http.call("GET", path), "its link to the next page leads elsewhere")
         return images, page_size, link is not None

@@ -53,7 +53,7 @@ def parse_image(data: Any) -> Image:
         **{name: _size(fields, name) for name in ("size", "virtual_size")},
         **{name: _time(fields, name) for name in ("created_at", "updated_at")},
         tags=_tags(fields), digest=_digest(fields), properties=_properties(fields),
-        importing=any(fields.get(key) for key in IMPORT_KEYS),
+        importing=any(fields.get(key) for key in IMPORT_KEYS), hash_is_claim=_is_hash_claim(fields),
     )
 
 
@@ -83,6 +83,15 @@ def parse_members(data: Any) -> tuple[Member, ...]:
             raise MalformedError("a member has no member_id")
         found.append(Member(member_id=member_id, status=_one_of(fields, "status", MEMBER_STATUSES)))
     return tuple(sorted(found))
+
+
+def name_filter(name: str) -> dict[str, str]:
+    """What to ask a listing for, so that it shows all images of this name (and perhaps more)."""
+    if ":" not in name:
+        return {"name": name}
+    if '"' in name or "\\" in name:  # Glance takes what is before a colon for an operator, and cannot quote these
+        return {}
+    return {"name": f'in:"{name}"'}
 
 
 def create_body(new: NewImage) -> dict[str, object]:
@@ -188,6 +197,15 @@ def _tags(fields: Mapping[str, Any]) -> frozenset[str]:
 def _digest(fields: Mapping[str, Any]) -> Digest | None:
     algorithm, value = _text(fields, "os_hash_algo"), _text(fields, "os_hash_value")
     return Digest(algorithm=algorithm.lower(), value=value.lower()) if algorithm and value else None
+
+
+def _is_hash_claim(fields: Mapping[str, Any]) -> bool:
+    """Whether a client may have given the hash with a location that it registered.
+
+    Glance computes md5 and os_hash of whatever passes through it. POST /locations takes an os_hash on trust where
+    do_secure_hash is off, but no md5; PATCH takes both, where show_multiple_locations is on: then `locations` is shown.
+    """
+    return bool(fields.get("os_hash_value")) and ("locations" in fields or not fields.get("checksum"))
 
 
 def _properties(fields: Mapping[str, Any]) -> dict[str, str | None]:

@@ -92,6 +92,11 @@ class MemoryRegion(RegionClient):
                 return
             marker = page[-1].id
 
+    def list_namesakes(self, name: str, owner: str | None) -> Iterator[Image]:
+        with self.faults.around("list_namesakes"):
+            found = [image for image in self._images.values() if not image.os_hidden]
+        yield from (image for image in found if (image.name, image.owner) == (name, owner))
+
     @_call
     def create_image(self, new: NewImage) -> Image:
         check_new(new, self.region_name)

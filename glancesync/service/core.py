@@ -18,9 +18,9 @@ from glancesync.service.views import ImageViews
 from glancesync.sync.actions import CopyBytes, describe
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
-from glancesync.sync.plan import Plan
 from glancesync.sync.reconcile import Finding, PassReport, Reconciler
 from glancesync.sync.records import ensure_rows, regions_with_rows
+from glancesync.sync.situation import Plan
 from glancesync.sync.strategy import select_region_names
 from glancesync.tasks.queue import TaskQueue
 
@@ -198,6 +198,7 @@ class Service:
         trust.note_count(report.images)
         if trust.look().problem is not None:
             return []
+        trust.mark()
         pairs = self._context.records.settle_missing(report.id, report.compared_regions(),
                                                      confirm_seconds=self._context.trust.confirm_seconds)
         return [Pair(image_id, region) for image_id, region in pairs]

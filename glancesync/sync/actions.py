@@ -33,8 +33,24 @@ class VerifyByReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompareStranger:
+    """Read the image and one that is not ours, each where its hash may be a client's claim; note whether they agree."""
+
+    stranger_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdoptReplica:
-    """The image was there before us; owner and bytes are the same, so it is ours to keep in sync from now on."""
+    """The image was there before us; owner and bytes are the same, so it is ours to keep in sync from now on.
+    `id_reason` is why it has another id than the image, where it has."""
+
+    replica_id: str
+    id_reason: IdReason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScrubReplica:
+    """Read the stored bytes again and hold them to the hash that Glance computed when they arrived."""
 
     replica_id: str
 
@@ -75,10 +91,12 @@ class Reactivate:
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteReplica:
-    """`cause` is the code that history and log show."""
+    """`cause` is the code that history and log show; a protected one is unprotected when nothing else stands in the
+    way."""
 
     replica_id: str
     cause: str
+    protected: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +106,8 @@ class TakeNewId:
     reason: IdReason
 
 
-Action = (CreateReplica | CopyBytes | VerifyByReading | AdoptReplica | UpdateReplica | RemoveMember | SetMember
-          | Deactivate | Reactivate | DeleteReplica | TakeNewId)
+Action = (CreateReplica | CopyBytes | VerifyByReading | CompareStranger | AdoptReplica | ScrubReplica | UpdateReplica
+          | RemoveMember | SetMember | Deactivate | Reactivate | DeleteReplica | TakeNewId)
 
 
 def describe(action: Action) -> dict[str, Any]:

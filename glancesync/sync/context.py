@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from glancesync.clock import Clock
 from glancesync.conf.sync import SyncSettings
 from glancesync.model.image import Image
+from glancesync.model.replica import ConflictChoice, ReplicaRecord
 from glancesync.regions.client import RegionClient
 from glancesync.regions.directory import RegionDirectory
 from glancesync.sync.guard import Trust
-from glancesync.sync.plan import Situation
 from glancesync.sync.records import PairRecord, ReplicaRecords
+from glancesync.sync.situation import Situation
+from glancesync.sync.stranger import by_likeness, is_namesake
 from glancesync.sync.strategy import select_region_names
 from glancesync.sync.trust import SourceTrust
 
@@ -34,17 +36,39 @@ class SyncContext:
     def source_client(self) -> RegionClient:
         return self.directory.client(self.directory.cascading().name)
 
-    def situation(self, image_id: str, region: str, *, source: Image | None, replica: Image | None,
-                  known: PairRecord) -> Situation:
+    def is_wanted(self, region: str) -> bool:
+        cascaded = [each.name for each in self.directory.cascaded()]
+        return region in select_region_names(self.settings.sync_strategy, cascaded)
+
+    def find_replaced(self, target: RegionClient, replica: Image | None, record: ReplicaRecord | None) -> Image | None:
+        """The stranger that an operator chose to replace, while it is still there beside the replica."""
+        if record is None or record.choice is not ConflictChoice.REPLACE or record.stranger_id is None:
+            return None
+        if replica is not None and replica.id == record.stranger_id:
+            return None
+        return target.find_image(record.stranger_id, with_members=False)
+
+    def find_namesake(self, target: RegionClient, source: Image) -> Image | None:
+        """An image that a user of the region would take for this one, and that no image of ours explains."""
+        listed = target.list_namesakes(source.name or "", source.owner)
+        found = [image for image in listed if is_namesake(source, image)]
+        ours = self.records.find_by_replica(target.region_name, [image.id for image in found]) if found else {}
+        for image in by_likeness(source, found):
+            # One that has the id of another image of the cascading region is that one's replica to be.
+            if image.id not in ours and self.source_client().find_image(image.id, with_members=False) is None:
+                return image
+        return None
+
+    def situation(self, image_id: str, region: str, *, source: Image | None, replica: Image | None,  # noqa: PLR0913
+                  known: PairRecord, stranger: Image | None = None) -> Situation:
         """All that a plan is made from. The cascading Glance is asked for its canary only where a deletion may
         follow."""
         deleting = source is None and replica is not None
-        cascaded = [each.name for each in self.directory.cascaded()]
         return Situation(
-            image_id=image_id, region=region, source=source, replica=replica, record=known.replica,
+            image_id=image_id, region=region, source=source, replica=replica, record=known.replica, stranger=stranger,
             removal=known.removal, trust=self.trust.look() if deleting else Trust(),
             delete_adopted=self.trust.delete_adopted,
-            wanted=region in select_region_names(self.settings.sync_strategy, cascaded), now=self.clock.now(),
+            wanted=self.is_wanted(region), now=self.clock.now(), adopt_by_hash=self.settings.adopt_by_hash,
             service_project_id=self.service_project_id(), transient_property=self.settings.transient_property,
             saving_timeout_seconds=self.settings.replica_saving_timeout_seconds,
             source_poll_seconds=self.settings.source_poll_seconds, wait_seconds=self.wait_seconds,

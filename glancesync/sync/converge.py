@@ -5,17 +5,21 @@ Called by the worker for each claimed task, and by the service for a dry run.
 """
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 
 from glancesync.exceptions import GlanceSyncError, IdBurnedError, RegionConflictError, Verdict
 from glancesync.model.image import Image
-from glancesync.model.replica import ReplicaRecord, ReplicaState
+from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
 from glancesync.model.task import Trigger
+from glancesync.regions.client import RegionClient
 from glancesync.sync.context import SyncContext
 from glancesync.sync.execute import Executor, Run
-from glancesync.sync.plan import IN_MAKING, Plan, Situation, plan_replica
+from glancesync.sync.plan import IN_MAKING, plan_replica
+from glancesync.sync.records import PairRecord
 from glancesync.sync.run import RunHandle
+from glancesync.sync.situation import Plan, Situation
 
 LOG = logging.getLogger(__name__)
 #: create and fill, reveal, see that nothing differs; more only when somebody changes things meanwhile.
@@ -80,10 +84,18 @@ class Converger:
     def _look(self, image_id: str, region: str) -> Situation:
         """Read both sides and the record. Only Glance's own 404 makes an image None."""
         known = self._records.read(image_id, region)
+        target = self._context.directory.client(region)
         source = self._context.source_client().find_image(image_id)
-        replica_id = known.replica.replica_id if known.replica and known.replica.replica_id else image_id
-        replica = self._context.directory.client(region).find_image(replica_id)
-        return self._context.situation(image_id, region, source=source, replica=replica, known=known)
+        replica = _find_replica(target, image_id, known.replica)
+        stranger = self._context.find_replaced(target, replica, known.replica)
+        if source is not None and replica is None and self._is_to_be_made(source, region, known):
+            stranger = stranger or self._context.find_namesake(target, source)
+        return self._context.situation(image_id, region, source=source, replica=replica, known=known, stranger=stranger)
+
+    def _is_to_be_made(self, source: Image, region: str, known: PairRecord) -> bool:
+        """Whether a new replica may meet an image of the same name, and nobody settled that yet."""
+        settled = known.replica is not None and known.replica.choice is not None
+        return source.has_bytes and bool(source.name) and not settled and self._context.is_wanted(region)
 
     def _keep(self, situation: Situation) -> None:
         """Write down what was seen and later decisions rest on."""
@@ -99,7 +111,8 @@ class Converger:
             self._records.update(situation.image_id, situation.region, saving_since=since)
 
     def _note_end(self, situation: Situation, plan: Plan) -> None:
-        columns: dict[str, object] = {"state": plan.state, "reason_code": plan.code, "reason": plan.reason}
+        columns: dict[str, object] = {"state": plan.state, "reason_code": plan.code, "reason": plan.reason,
+                                      **_conflict_columns(plan, situation.record)}
         if plan.state in (ReplicaState.IN_SYNC, ReplicaState.DELETED):
             now = self._clock.now()
             columns.update(synced_at=now, source_updated_at=situation.source and situation.source.updated_at)
@@ -114,10 +127,28 @@ class Converger:
         self._records.update(situation.image_id, situation.region, **columns)
 
     def _note_error(self, image_id: str, region: str, error: GlanceSyncError) -> None:
-        state = ReplicaState.CONFLICT if error.code == "conflict" else ReplicaState.FAILED
-        if error.verdict is Verdict.WAIT:
-            state = ReplicaState.WAITING
+        state = ReplicaState.WAITING if error.verdict is Verdict.WAIT else ReplicaState.FAILED
         self._records.update(image_id, region, state=state, reason_code=error.code, reason=str(error))
+
+
+def _find_replica(target: RegionClient, image_id: str, record: ReplicaRecord | None) -> Image | None:
+    """The image that is, or stands for, the replica: under the mapped id, or else (in a region that came back older
+    than the mapping) under the image's own."""
+    if record is None or record.replica_id is None or record.replica_id == image_id:
+        return target.find_image(image_id)
+    found = target.find_image(record.replica_id)
+    return target.find_image(image_id) if found is None and record.origin is not Origin.INTENDED else found
+
+
+def _conflict_columns(plan: Plan, record: ReplicaRecord | None) -> dict[str, object]:
+    """What is listed of a conflict. A choice that was made about another image does not hold for this one."""
+    if plan.conflict is None:
+        return {}
+    columns: dict[str, object] = {"stranger_id": plan.conflict.stranger_id,
+                                  "differences": json.dumps([vars(each) for each in plan.conflict.differences])}
+    if record is not None and record.stranger_id != plan.conflict.stranger_id:
+        columns.update(choice=None, stranger_bytes=None)
+    return columns
 
 
 def _saving_since(replica: Image | None, record: ReplicaRecord | None, now: float) -> float | None:

@@ -9,26 +9,32 @@ from functools import singledispatchmethod
 
 from glancesync.clock import Clock
 from glancesync.exceptions import (
+    DeletionHeldError,
     IdBurnedError,
     ImageNotFoundError,
     MemberNotFoundError,
     RegionConflictError,
-    ReplicaConflictError,
+    RegionRejectedError,
 )
-from glancesync.model.image import Digest, Image
+from glancesync.model.image import Digest, Image, ImageChanges
 from glancesync.model.replica import IdReason, Origin, ReplicaState
 from glancesync.regions.client import RegionClient
 from glancesync.sync import actions as act
+from glancesync.sync.brake import HELD_SECONDS, Deletion
+from glancesync.sync.codes import Code
 from glancesync.sync.hashing import is_known_algorithm
-from glancesync.sync.plan import SOURCE_REMOVED, SOURCE_VANISHED
+from glancesync.sync.plan import CONFLICT_REPLACED, SOURCE_REMOVED, SOURCE_VANISHED
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.run import RunHandle
+from glancesync.sync.scrub import compare_stranger, scrub_replica
 from glancesync.sync.tee import Tee
-from glancesync.sync.trust import Deletion, SourceTrust
+from glancesync.sync.trust import SourceTrust
 from glancesync.sync.verify import check_copy, read_digest
 
 LOG = logging.getLogger(__name__)
 DEFAULT_ALGORITHM = "sha512"
+#: What a record holds of an image in the way; all of it goes when the image does.
+_NO_STRANGER = dict.fromkeys(("stranger_id", "stranger_bytes", "differences", "choice"))
 
 
 @dataclass(kw_only=True)
@@ -82,7 +88,7 @@ class Executor:
     @_do.register
     def _copy(self, action: act.CopyBytes, run: Run) -> None:
         source = _need(run.source)
-        self._note(run, state=ReplicaState.COPYING, reason_code="copying", reason=None)
+        self._note(run, state=ReplicaState.COPYING, reason_code=Code.COPYING, reason=None)
         started = self._clock.monotonic()
         result = self._tee.copy(source, run.reader, run.target, replica_id=action.replica_id,
                                 algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM), handle=run.handle)
@@ -103,15 +109,32 @@ class Executor:
         algorithm = (replica.digest or source.digest or Digest(algorithm=DEFAULT_ALGORITHM, value="")).algorithm
         expected = read_digest(run.reader, source, algorithm, run.handle)
         if replica.digest is None and read_digest(run.target, replica, algorithm, run.handle) != expected:
-            raise ReplicaConflictError(f"image {replica.id} in {run.region} has other bytes than image {source.id}; "
-                                       "delete one of them")
+            LOG.error("replica %s of image %s in %s has other bytes than the image; it is replaced", replica.id,
+                      source.id, run.region)
+            self._note(run, rotten_at=self._clock.now())
+            return
         self._note(run, replica_id=replica.id, digest=expected, size=replica.size, verified_at=self._clock.now())
+
+    @_do.register
+    def _compare(self, action: act.CompareStranger, run: Run) -> None:
+        stranger = run.target.get_image(action.stranger_id, with_members=False)
+        told = compare_stranger(run.reader, _need(run.source), run.target, stranger, run.handle)
+        self._note(run, stranger_id=stranger.id, stranger_bytes=told)
 
     @_do.register
     def _adopt(self, action: act.AdoptReplica, run: Run) -> None:
         replica = run.target.get_image(action.replica_id, with_members=False)
-        self._note(run, replica_id=replica.id, origin=Origin.ADOPTED, digest=replica.digest, size=replica.size,
-                   verified_at=self._clock.now())
+        self._note(run, replica_id=replica.id, id_reason=action.id_reason, origin=Origin.ADOPTED, size=replica.size,
+                   digest=replica.digest or _need(run.source).digest, verified_at=self._clock.now(), **_NO_STRANGER)
+        LOG.info("adopted image %s of %s for image %s", replica.id, run.region, run.image_id)
+
+    @_do.register
+    def _scrub(self, action: act.ScrubReplica, run: Run) -> None:
+        found = scrub_replica(run.target, action.replica_id, self._records.read(run.image_id, run.region).replica,
+                              handle=run.handle, clock=self._clock, confirm_seconds=self._trust.confirm_seconds,
+                              note=lambda columns: self._note(run, **columns))
+        if found:
+            LOG.error("replica %s of image %s in %s is rotten: %s", action.replica_id, run.image_id, run.region, found)
 
     @_do.register
     def _update(self, action: act.UpdateReplica, run: Run) -> None:
@@ -142,23 +165,39 @@ class Executor:
 
     @_do.register
     def _delete(self, action: act.DeleteReplica, run: Run) -> None:
-        follows_source = action.cause in (SOURCE_REMOVED, SOURCE_VANISHED)
-        if follows_source and run.reader.find_image(run.image_id, with_members=False) is not None:
-            raise RegionConflictError(f"image {run.image_id} is in the cascading region after all; nothing is deleted")
-        self._trust.reserve(Deletion(
+        if action.cause in (SOURCE_REMOVED, SOURCE_VANISHED):
+            self._ensure_gone(run)
+        deletion = Deletion(
             image_id=run.image_id, region=run.region, replica_id=action.replica_id, cause=action.cause,
-            trigger=run.handle.task.trigger.value, request_id=run.handle.task.request_id))
+            trigger=run.handle.task.trigger.value, request_id=run.handle.task.request_id)
+        self._trust.brake.reserve(deletion)
         try:
+            if action.protected:
+                run.target.update_image(action.replica_id, ImageChanges(fields={"protected": False}))
             run.target.delete_image(action.replica_id)
-        except ImageNotFoundError:
+        except (ImageNotFoundError, RegionRejectedError):  # two at the same moment: Glance refuses one of them
+            if run.target.find_image(action.replica_id, with_members=False) is not None:
+                raise
             LOG.info("image %s in %s was gone already", action.replica_id, run.region)
         else:
-            LOG.info("deleted image %s in %s: %s", action.replica_id, run.region, action.cause)
+            LOG.warning("deleted image %s in %s: %s (image %s, trigger %s, request %s)", action.replica_id, run.region,
+                        action.cause, run.image_id, deletion.trigger, deletion.request_id)
+        self._trust.brake.note_done(deletion)
+        if action.cause == CONFLICT_REPLACED:
+            self._note(run, **_NO_STRANGER)
+
+    def _ensure_gone(self, run: Run) -> None:
+        """The last look: the image is still not there, on the word of a Glance that is still to be believed."""
+        if run.reader.find_image(run.image_id, with_members=False) is not None:
+            raise RegionConflictError(f"image {run.image_id} is in the cascading region after all; nothing is deleted")
+        problem = self._trust.look().problem
+        if problem is not None:
+            raise DeletionHeldError(problem, retry_after_seconds=HELD_SECONDS)
 
     @_do.register
     def _take_new_id(self, action: act.TakeNewId, run: Run) -> None:
         self._note(run, replica_id=self._new_id(), id_reason=action.reason, origin=Origin.INTENDED, digest=None,
-                   size=None, verified_at=None, saving_since=None)
+                   size=None, verified_at=None, saving_since=None, rotten_at=None, suspect_at=None, scrub_wanted=False)
 
     def _note(self, run: Run, **columns: object) -> None:
         self._records.update(run.image_id, run.region, **columns)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from glancesync.model.replica import Origin, Removal, ReplicaRecord
+from glancesync.sync.codes import Code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +37,18 @@ def judge_deletion(*, removal: Removal | None, record: ReplicaRecord | None, tru
                    delete_adopted: bool) -> Verdict:
     """The cascading Glance answered 404 for the image just now; may the replica that is ours go?"""
     if removal is None and (record is None or record.missing_confirmed_at is None):
-        return Verdict(allowed=False, code="source_missing",
+        return Verdict(allowed=False, code=Code.SOURCE_MISSING,
                        reason="the cascading Glance does not show the image, but did not report its removal; it is "
                               "deleted when two comparisons far enough apart miss it")
     if record is not None and record.origin is Origin.ADOPTED and not delete_adopted:
-        return Verdict(allowed=False, code="adopted_kept",
+        return Verdict(allowed=False, code=Code.ADOPTED_KEPT,
                        reason="the image is gone; its replica was here before this server and is kept "
                               "(delete_adopted is off)")
     if trust.problem is not None:
-        return Verdict(allowed=False, code=trust.problem_code or "source_untrusted", reason=trust.problem)
+        return Verdict(allowed=False, code=trust.problem_code or Code.SOURCE_UNTRUSTED, reason=trust.problem)
     if trust.latch is not None:
-        return Verdict(allowed=False, code="deletions_held", reason=trust.latch)
-    return Verdict(allowed=True, code="deleting",
+        return Verdict(allowed=False, code=Code.DELETIONS_HELD, reason=trust.latch)
+    return Verdict(allowed=True, code=Code.DELETING,
                    reason="the image was deleted" if removal else "the image is gone: two comparisons missed it")
 
 

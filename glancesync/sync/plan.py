@@ -13,13 +13,16 @@ narrows it.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace as changed
 
 from glancesync.model.image import Image, ImageChanges, NewImage
-from glancesync.model.replica import IdReason, Origin, Removal, ReplicaRecord, ReplicaState
+from glancesync.model.replica import ConflictChoice, IdReason, Origin, ReplicaState
 from glancesync.sync import actions as act
+from glancesync.sync.codes import Code
 from glancesync.sync.diff import Bytes, Difference, diff_bytes, diff_images, patch_for
-from glancesync.sync.guard import Trust, judge_deletion
+from glancesync.sync.guard import judge_deletion
+from glancesync.sync.situation import Plan, Situation, is_ours
+from glancesync.sync.stranger import plan_kept, plan_namesake, plan_stranger
 from glancesync.sync.strategy import is_transient
 
 #: A source in one of these is still being made.
@@ -28,41 +31,8 @@ IN_MAKING = frozenset({"queued", "saving", "uploading", "importing"})
 SOURCE_REMOVED = "source_removed"
 #: Cause of one that nobody reported, but two comparisons saw.
 SOURCE_VANISHED = "source_vanished"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """All that a decision rests on. `removal` is Glance's own report that it removed the image, `wanted` what the
-    strategy says, `now` seconds since the epoch."""
-
-    image_id: str
-    region: str
-    source: Image | None
-    replica: Image | None
-    record: ReplicaRecord | None
-    removal: Removal | None
-    wanted: bool
-    now: float
-    service_project_id: str
-    trust: Trust = Trust()
-    delete_adopted: bool = False
-    transient_property: str | None = None
-    saving_timeout_seconds: float = 120
-    source_poll_seconds: float = 60
-    wait_seconds: float = 5
-    max_restores: int = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What to do. Without actions `state`, `code` and `reason` are where the pair stands; `delay_seconds` says when to
-    look again though nothing is to be done now (None: when something reports a change)."""
-
-    state: ReplicaState
-    code: str
-    reason: str
-    actions: tuple[act.Action, ...] = ()
-    delay_seconds: float | None = None
+#: Cause of one that an operator chose.
+CONFLICT_REPLACED = "conflict_replaced"
 
 
 def plan_replica(situation: Situation) -> Plan:
@@ -71,117 +41,116 @@ def plan_replica(situation: Situation) -> Plan:
     if source is None:
         return _plan_without_source(situation)
     if is_transient(source, situation.transient_property):
-        return Plan(state=ReplicaState.UNWANTED, code="transient",
+        return Plan(state=ReplicaState.UNWANTED, code=Code.TRANSIENT,
                     reason=f"the image carries the property {situation.transient_property!r}")
     if not situation.wanted:
-        return Plan(state=ReplicaState.UNWANTED, code="not_selected",
+        return Plan(state=ReplicaState.UNWANTED, code=Code.NOT_SELECTED,
                     reason="the strategy does not select this region")
     if not source.has_bytes or source.importing:
         return _plan_waiting_for_source(situation, source)
-    if situation.replica is None:
-        return _plan_creation(situation, source)
-    if not is_ours(situation):
-        return _plan_stranger(situation, source, situation.replica)
-    return _plan_ours(situation, source, situation.replica)
-
-
-def is_ours(situation: Situation) -> bool:
-    """Whether this server answers for the replica: it created or adopted it, or meant to create it and the image looks
-    exactly as it creates them (the answer to the create request may have been lost)."""
-    record, replica = situation.record, situation.replica
-    if record is None or replica is None or record.replica_id != replica.id:
-        return False
-    if record.origin is Origin.INTENDED:
-        return (replica.owner == situation.service_project_id and replica.os_hidden
-                and replica.visibility == "private")
-    return record.origin is not None
+    if situation.replica is not None and is_ours(situation):
+        return _plan_ours(situation, source, situation.replica)
+    if situation.record is not None and situation.record.choice is ConflictChoice.SKIP:
+        return Plan(state=ReplicaState.CONFLICT, code=Code.SKIPPED,
+                    reason="an operator chose to leave the image out of this region")
+    if situation.replica is not None:
+        return plan_stranger(situation, source, situation.replica)
+    return _plan_creation(situation, source)
 
 
 def _plan_without_source(situation: Situation) -> Plan:
     replica, record = situation.replica, situation.record
     if replica is None:
         if situation.removal is None and (record is None or record.missing_confirmed_at is None):
-            return Plan(state=ReplicaState.SOURCE_MISSING, code="source_missing",
+            return Plan(state=ReplicaState.SOURCE_MISSING, code=Code.SOURCE_MISSING,
                         reason="neither region shows the image, and its removal was not reported")
-        return Plan(state=ReplicaState.DELETED, code="deleted", reason="the image was deleted")
+        return Plan(state=ReplicaState.DELETED, code=Code.DELETED, reason="the image was deleted")
     if not is_ours(situation):
-        return Plan(state=ReplicaState.SOURCE_MISSING, code="not_ours",
+        return Plan(state=ReplicaState.SOURCE_MISSING, code=Code.NOT_OURS,
                     reason="the image is gone; the one under its id in this region was not made by this server")
     verdict = judge_deletion(removal=situation.removal, record=record, trust=situation.trust,
                              delete_adopted=situation.delete_adopted)
     if not verdict.allowed:
         return Plan(state=ReplicaState.SOURCE_MISSING, code=verdict.code, reason=verdict.reason)
     return Plan(state=ReplicaState.WAITING, code=verdict.code, reason=verdict.reason,
-                actions=_deletion(replica, cause=SOURCE_REMOVED if situation.removal else SOURCE_VANISHED))
+                actions=(_deletion(replica, SOURCE_REMOVED if situation.removal else SOURCE_VANISHED),))
 
 
-def _deletion(replica: Image, cause: str) -> tuple[act.Action, ...]:
-    delete = act.DeleteReplica(replica_id=replica.id, cause=cause)
-    if not replica.protected:
-        return (delete,)
-    return (act.UpdateReplica(replica_id=replica.id, changes=ImageChanges(fields={"protected": False})), delete)
+def _deletion(replica: Image, cause: str) -> act.DeleteReplica:
+    return act.DeleteReplica(replica_id=replica.id, cause=cause, protected=replica.protected)
 
 
 def _plan_waiting_for_source(situation: Situation, source: Image) -> Plan:
     """An abandoned image stays queued for ever: the older it is, the more rarely it is looked at."""
     age = 0.0 if source.updated_at is None else max(0.0, situation.now - source.updated_at)
     status = "importing" if source.importing else source.status
-    return Plan(state=ReplicaState.WAITING, code="source_not_ready", reason=f"the image is {status}",
+    return Plan(state=ReplicaState.WAITING, code=Code.SOURCE_NOT_READY, reason=f"the image is {status}",
                 delay_seconds=max(situation.source_poll_seconds, age / 2))
 
 
 def _plan_creation(situation: Situation, source: Image) -> Plan:
     record = situation.record
     if record is not None and record.restores > situation.max_restores:
-        return Plan(state=ReplicaState.CONTESTED, code="contested",
+        return Plan(state=ReplicaState.CONTESTED, code=Code.CONTESTED,
                     reason=f"the replica was deleted in {situation.region} {record.restores} times and is not made "
                            "again; find out who deletes it, then retry its task")
+    if situation.stranger is not None:
+        return plan_namesake(situation, source, situation.stranger)
     replica_id = record.replica_id if record and record.replica_id else situation.image_id
     new = NewImage(
         id=replica_id, name=source.name, owner=situation.service_project_id, visibility="private", protected=False,
         os_hidden=True, disk_format=source.disk_format, container_format=source.container_format,
         min_disk=source.min_disk, min_ram=source.min_ram, tags=source.tags, properties=source.properties)
     copy = act.CopyBytes(replica_id=replica_id, size=source.size, digest=source.digest)
-    return Plan(state=ReplicaState.COPYING, code="creating", reason="the region has no copy of the image",
+    return Plan(state=ReplicaState.COPYING, code=Code.CREATING, reason="the region has no copy of the image",
                 actions=(act.CreateReplica(new=new), copy))
-
-
-def _plan_stranger(situation: Situation, source: Image, replica: Image) -> Plan:
-    """An image that stands under the id though we did not make it: adopted when owner and bytes agree."""
-    if replica.owner == source.owner and replica.has_bytes:
-        proof = diff_bytes(source, replica, situation.record)
-        if proof is Bytes.MATCH:
-            return Plan(state=ReplicaState.WAITING, code="adopting", reason="an identical image was here before",
-                        actions=(act.AdoptReplica(replica_id=replica.id),))
-        if proof is Bytes.UNPROVED:
-            return Plan(state=ReplicaState.WAITING, code="verifying", reason="an image under the id was here before",
-                        actions=(act.VerifyByReading(replica_id=replica.id),))
-    what = [name for name in ("owner", "status", "size") if getattr(replica, name) != getattr(source, name)]
-    return Plan(state=ReplicaState.CONFLICT, code="conflict",
-                reason="an image that this server did not make stands under the id, with another "
-                       f"{' and '.join(what) or 'content'}; it is left alone")
 
 
 def _plan_ours(situation: Situation, source: Image, replica: Image) -> Plan:
     if replica.status == "queued":
         return _plan_filling(situation, source, replica)
     if replica.status in IN_MAKING:
-        return _plan_saving(situation, replica)
+        return _plan_saving(situation, source, replica)
     if not replica.has_bytes:
-        return _replace(replica, IdReason.ID_BURNED, f"the replica is {replica.status}")
+        return _replace(situation, source, replica, IdReason.ID_BURNED, f"the replica is {replica.status}")
+    if situation.record is not None and situation.record.rotten_at is not None:
+        return _plan_rotten(situation, source, replica)
     proof = diff_bytes(source, replica, situation.record)
     if proof is Bytes.DIFFER:
-        return _replace(replica, IdReason.BYTES_DIFFER, "the replica has other bytes than the image")
+        return _replace(situation, source, replica, IdReason.BYTES_DIFFER,
+                        "the replica has other bytes than the image")
     if proof is Bytes.UNPROVED:
-        return Plan(state=ReplicaState.WAITING, code="verifying", reason="the two hashes cannot be compared",
+        return Plan(state=ReplicaState.WAITING, code=Code.VERIFYING, reason="the two hashes cannot be compared",
                     actions=(act.VerifyByReading(replica_id=replica.id),))
+    return _plan_verified(situation, source, replica)
+
+
+def _plan_verified(situation: Situation, source: Image, replica: Image) -> Plan:
+    """The bytes are the image's."""
     difference = diff_images(source, replica)
     if difference.formats:
-        return _replace(replica, IdReason.FORMAT_DIFFERS, "formats of an active image cannot be changed")
-    if not difference:
-        return Plan(state=ReplicaState.IN_SYNC, code="in_sync", reason="same as the image, bytes verified")
-    return Plan(state=ReplicaState.WAITING, code="updating", reason=f"differs in {', '.join(difference.names())}",
-                actions=_plan_metadata(difference, source, replica))
+        return _replace(situation, source, replica, IdReason.FORMAT_DIFFERS,
+                        "formats of an active image cannot be changed")
+    record = situation.record
+    if situation.stranger is not None and record is not None and record.choice is ConflictChoice.REPLACE:
+        return Plan(state=ReplicaState.WAITING, code=Code.REPLACING, reason="an operator chose replace",
+                    actions=(_deletion(situation.stranger, CONFLICT_REPLACED),))
+    if difference:
+        return Plan(state=ReplicaState.WAITING, code=Code.UPDATING,
+                    reason=f"differs in {', '.join(difference.names())}",
+                    actions=_plan_metadata(difference, source, replica))
+    if record is not None and record.scrub_wanted:
+        return Plan(state=ReplicaState.IN_SYNC, code=Code.SCRUBBING, reason="its stored bytes are read again",
+                    actions=(act.ScrubReplica(replica_id=replica.id),))
+    return Plan(state=ReplicaState.IN_SYNC, code=Code.IN_SYNC, reason="same as the image, bytes verified")
+
+
+def _plan_rotten(situation: Situation, source: Image, replica: Image) -> Plan:
+    """Nobody boots it from now on, whether or not it may be deleted at once."""
+    plan = _replace(situation, source, replica, IdReason.ROTTEN, "the stored bytes do not match their hash any more")
+    if replica.status != "active":
+        return plan
+    return changed(plan, actions=(act.Deactivate(replica_id=replica.id), *plan.actions))
 
 
 def _plan_filling(situation: Situation, source: Image, replica: Image) -> Plan:
@@ -194,22 +163,25 @@ def _plan_filling(situation: Situation, source: Image, replica: Image) -> Plan:
     removals = tuple(act.RemoveMember(replica_id=replica.id, member_id=member.member_id)
                      for member in replica.members or ())
     update = (act.UpdateReplica(replica_id=replica.id, changes=ImageChanges(fields=fields)),) if fields else ()
-    return Plan(state=ReplicaState.COPYING, code="copying", reason="the replica has no bytes yet",
+    return Plan(state=ReplicaState.COPYING, code=Code.COPYING, reason="the replica has no bytes yet",
                 actions=(*removals, *update, copy))
 
 
-def _plan_saving(situation: Situation, replica: Image) -> Plan:
+def _plan_saving(situation: Situation, source: Image, replica: Image) -> Plan:
     since = situation.record.saving_since if situation.record else None
     if since is not None and situation.now - since >= situation.saving_timeout_seconds:
-        return _replace(replica, IdReason.STUCK_SAVING,
+        return _replace(situation, source, replica, IdReason.STUCK_SAVING,
                         f"the replica stayed in {replica.status}: its Glance died during an upload")
-    return Plan(state=ReplicaState.WAITING, code="replica_saving", reason=f"the replica is {replica.status}",
+    return Plan(state=ReplicaState.WAITING, code=Code.REPLICA_SAVING, reason=f"the replica is {replica.status}",
                 delay_seconds=situation.wait_seconds)
 
 
-def _replace(replica: Image, why: IdReason, reason: str) -> Plan:
+def _replace(situation: Situation, source: Image, replica: Image, why: IdReason, reason: str) -> Plan:
+    record = situation.record
+    if record is not None and record.origin is Origin.ADOPTED and not situation.delete_adopted:
+        return plan_kept(situation, source, replica, reason)
     return Plan(state=ReplicaState.WAITING, code=why.value, reason=reason,
-                actions=(*_deletion(replica, cause=why.value), act.TakeNewId(reason=why)))
+                actions=(_deletion(replica, cause=why.value), act.TakeNewId(reason=why)))
 
 
 def _plan_metadata(difference: Difference, source: Image, replica: Image) -> tuple[act.Action, ...]:

@@ -21,11 +21,14 @@ from typing import Generic, TypeVar
 
 from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionForbiddenError
 from glancesync.model.image import Image, Member
-from glancesync.model.replica import ReplicaRecord, ReplicaState
+from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
+from glancesync.sync.codes import HELD, Code
 from glancesync.sync.context import SyncContext
-from glancesync.sync.plan import Plan, plan_replica
+from glancesync.sync.plan import plan_replica
 from glancesync.sync.records import PairRecord
+from glancesync.sync.situation import Plan
+from glancesync.sync.stranger import is_namesake
 
 LOG = logging.getLogger(__name__)
 Row = TypeVar("Row")
@@ -168,14 +171,25 @@ class Reconciler:
             record = records.get(image_id)
             replica = images.get(image_id)
             if record and record.replica_id and record.replica_id != image_id:
-                replica = side.client.find_image(record.replica_id, with_members=False)
+                mapped = side.client.find_image(record.replica_id, with_members=False)
+                replica = replica if mapped is None and record.origin is not Origin.INTENDED else mapped
             if replica is not None and replica.visibility == "shared":
                 replica = replace(replica, members=_list_members(side.client, replica.id))
             source = replace(image, members=members.get(image)) if image.visibility == "shared" else image
-            plan = plan_replica(self._context.situation(image_id, region, source=source, replica=replica,
-                                                        known=PairRecord(replica=record, removal=None)))
+            plan = plan_replica(self._context.situation(
+                image_id, region, source=source, replica=replica, known=PairRecord(replica=record, removal=None),
+                stranger=self._find_stranger(side.client, image, replica, record)))
             if needs_run(plan, record):
                 yield Finding(image_id=image_id, region=region, plan=plan)
+
+    def _find_stranger(self, client: RegionClient, source: Image, replica: Image | None,
+                       record: ReplicaRecord | None) -> Image | None:
+        """Only one that is known already; new namesakes are looked for by a run."""
+        known = self._context.find_replaced(client, replica, record)
+        if known is not None or replica is not None or record is None or record.stranger_id is None:
+            return known
+        found = client.find_image(record.stranger_id, with_members=False) if record.choice is None else None
+        return found if found is not None and is_namesake(source, found) else None
 
     def _check_surplus(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],
                        records: Mapping[str, ReplicaRecord], region: str) -> Iterator[Finding]:
@@ -189,8 +203,8 @@ class Reconciler:
                     continue
             side.report.surplus += 1
             yield Finding(image_id=record.image_id, region=region, missing=True,
-                          run=record.state is not ReplicaState.SOURCE_MISSING,
-                          plan=Plan(state=ReplicaState.SOURCE_MISSING, code="source_missing",
+                          run=record.state is not ReplicaState.SOURCE_MISSING or record.reason_code in HELD,
+                          plan=Plan(state=ReplicaState.SOURCE_MISSING, code=Code.SOURCE_MISSING,
                                     reason="no image in the cascading region for this replica"))
 
 

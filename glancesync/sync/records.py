@@ -5,6 +5,7 @@ Rows are per (image, region); only the run that holds the pair's task writes its
 """
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,15 @@ from glancesync.clock import Clock
 from glancesync.db.engine import Database
 from glancesync.db.schema import images, replicas
 from glancesync.model.image import Digest, Image
-from glancesync.model.replica import IdReason, Origin, Removal, ReplicaRecord, ReplicaState
+from glancesync.model.replica import (
+    ConflictChoice,
+    IdReason,
+    Origin,
+    Removal,
+    ReplicaRecord,
+    ReplicaState,
+    StrangerBytes,
+)
 
 #: Characters of a reason that are kept.
 REASON_LIMIT = 1000
@@ -186,19 +195,22 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, str) and name == "reason":
             found[name] = value[:REASON_LIMIT]
         else:
-            found[name] = value.value if isinstance(value, ReplicaState | Origin | IdReason) else value
+            found[name] = value.value if isinstance(value, enum.Enum) else value
     return found
 
 
 def _record(row: Mapping[Any, Any]) -> ReplicaRecord:
     plain = ("image_id", "region", "replica_id", "reason_code", "reason", "size", "verified_at", "source_updated_at",
              "wanted_at", "synced_at", "lag_seconds", "saving_since", "rate_bytes_per_second", "missing_since",
-             "missing_confirmed_at", "restores")
+             "missing_confirmed_at", "restores", "stranger_id", "scrubbed_at", "suspect_at",
+             "rotten_at")
     digest = (Digest(algorithm=row["digest_algorithm"], value=row["digest_value"]) if row["digest_value"] else None)
     return ReplicaRecord(
         **{name: row[name] for name in plain}, digest=digest, state=ReplicaState(row["state"]),
         id_reason=IdReason(row["id_reason"]) if row["id_reason"] else None,
-        origin=Origin(row["origin"]) if row["origin"] else None)
+        origin=Origin(row["origin"]) if row["origin"] else None, scrub_wanted=bool(row["scrub_wanted"]),
+        stranger_bytes=StrangerBytes(row["stranger_bytes"]) if row["stranger_bytes"] else None,
+        choice=ConflictChoice(row["choice"]) if row["choice"] else None)
 
 
 def _removal(row: Mapping[Any, Any]) -> Removal | None:

@@ -30,9 +30,11 @@ def check_copy(result: CopyResult, replica: Image, region: str) -> Digest | None
     return expected
 
 
-def read_digest(client: RegionClient, image: Image, algorithm: str, handle: RunHandle) -> Digest:
-    """The image's digest in the wanted algorithm: Glance's own where it has that, else computed by reading it all."""
-    if image.digest and image.digest.algorithm == algorithm:
+def read_digest(client: RegionClient, image: Image, algorithm: str, handle: RunHandle, *,
+                stored: bool = False) -> Digest:
+    """The image's digest in the wanted algorithm: Glance's own where it computed that, else (or when the `stored` bytes
+    are asked for) computed by reading it all."""
+    if image.digest and image.digest.algorithm == algorithm and not (stored or image.hash_is_claim):
         return image.digest
     if not is_known_algorithm(algorithm):
         raise RegionAnswerError(f"{client.region_name} hashes with {algorithm}, which cannot be computed here")

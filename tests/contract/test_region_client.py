@@ -117,6 +117,24 @@ class TestListing:
         assert next(ids, None) is None
 
 
+class TestNamesakes:
+    @pytest.mark.parametrize("name", ["plain", "in:a,b", 'in:"quoted", too', "a:b", "2026-01-31T12:00:00Z", "ключ %&+"])
+    def test_exactly_the_images_of_this_name_and_owner(self, world: World, name: str) -> None:
+        name = f"{name} {uuid.uuid4()}"
+        first = world.create(name=name, owner="one")
+        second = world.create_active(name=name, owner="one", visibility="private")
+        for other in ({"name": name.upper(), "owner": "one"}, {"name": f"{name} ", "owner": "one"},
+                      {"name": name, "owner": "two"}, {"name": name, "owner": "one", "os_hidden": True}):
+            world.create(**other)
+
+        found = {image.id: image for image in world.client.list_namesakes(name, "one")}
+
+        assert found == {image.id: replace(image, members=None) for image in (first, second)}
+
+    def test_none(self, client: RegionClient) -> None:
+        assert list(client.list_namesakes(f"{uuid.uuid4()}", "nobody")) == []
+
+
 class TestCreating:
     def test_an_id_in_use(self, world: World) -> None:
         image = world.create()

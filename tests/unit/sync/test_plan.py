@@ -10,7 +10,8 @@ from glancesync.model.image import Digest, Image, Member
 from glancesync.model.replica import IdReason, Origin, Removal, ReplicaRecord, ReplicaState
 from glancesync.sync import actions as act
 from glancesync.sync.guard import Trust
-from glancesync.sync.plan import Situation, plan_replica
+from glancesync.sync.plan import plan_replica
+from glancesync.sync.situation import Situation
 
 IMAGE_ID = "0b0a7ad1-0000-4000-8000-000000000001"
 OTHER_ID = "0b0a7ad1-0000-4000-8000-000000000002"
@@ -56,7 +57,7 @@ CASES = [
     ("other bytes, ours", {"replica": replace(SOURCE, digest=BAD), "record": RECORD},
      ["DeleteReplica", "TakeNewId"], "bytes_differ"),
     ("other size, ours, protected", {"replica": replace(SOURCE, size=11, protected=True), "record": RECORD},
-     ["UpdateReplica", "DeleteReplica", "TakeNewId"], "bytes_differ"),
+     ["DeleteReplica", "TakeNewId"], "bytes_differ"),
     ("other format, ours", {"replica": replace(SOURCE, disk_format="qcow2"), "record": RECORD},
      ["DeleteReplica", "TakeNewId"], "format_differs"),
     ("incomparable hashes", {"replica": replace(SOURCE, digest=Digest(algorithm="sha256", value="cc")),
@@ -71,7 +72,7 @@ CASES = [
     ("identical stranger", {"replica": SOURCE}, ["AdoptReplica"], "adopting"),
     ("stranger of another owner", {"replica": replace(SOURCE, owner="rival")}, [], "conflict"),
     ("stranger with other bytes", {"replica": replace(SOURCE, digest=BAD)}, [], "conflict"),
-    ("stranger without comparable hash", {"replica": replace(SOURCE, digest=None)}, ["VerifyByReading"], "verifying"),
+    ("stranger without comparable hash", {"replica": replace(SOURCE, digest=None)}, ["CompareStranger"], "verifying"),
     ("queued stranger", {"replica": replace(SOURCE, status="queued")}, [], "conflict"),
     ("source queued", {"source": replace(SOURCE, status="queued")}, [], "source_not_ready"),
     ("source importing", {"source": replace(SOURCE, importing=True)}, [], "source_not_ready"),
@@ -82,7 +83,7 @@ CASES = [
      ["DeleteReplica"], "deleting"),
     ("source gone, removal proved, protected",
      {"source": None, "replica": replace(SOURCE, protected=True), "record": RECORD, "removal": REMOVAL},
-     ["UpdateReplica", "DeleteReplica"], "deleting"),
+     ["DeleteReplica"], "deleting"),
     ("source gone without proof", {"source": None, "replica": SOURCE, "record": RECORD}, [], "source_missing"),
     ("source gone, adopted", {"source": None, "replica": SOURCE, "record": replace(RECORD, origin=Origin.ADOPTED),
                               "removal": REMOVAL}, [], "adopted_kept"),

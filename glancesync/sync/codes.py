@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reason codes of plans, each with its text. Used by plan, stranger and guard; shown by API, logs and docs."""
+from __future__ import annotations
+
+from glancesync.model.meaning import Explained
+
+_NOTHING = "Nothing."
+_ACCEPT = "Check the cascading Glance, then run `glance-sync-manage source accept`."
+_HELD = "Every replica stays. It is looked at again in each comparison."
+
+
+class Code(Explained):
+    """Why a pair of image and region stands where it stands, where no error ended its run."""
+
+    IN_SYNC = ("in_sync", "Same as the image, bytes verified.", "It is looked at after each change.", _NOTHING)
+    CREATING = ("creating", "The region has no copy of the image.",
+                "One is made: private, hidden and under the service project until its bytes are verified.", _NOTHING)
+    COPYING = ("copying", "The replica is there and has no bytes yet.", "It is filled and verified.", _NOTHING)
+    UPDATING = ("updating", "Metadata, members or status differ.", "They are made the image's own.", _NOTHING)
+    VERIFYING = ("verifying", "The two hashes cannot be compared, or one may be a client's claim.",
+                 "The bytes are read and hashed.", _NOTHING)
+    SCRUBBING = ("scrubbing", "The stored bytes are to be read and hashed again.", "They are.", _NOTHING)
+    REPLACING = ("replacing", "An operator chose to replace the image in the way; the verified replica is ready.",
+                 "The other image is deleted, then the replica is handed over.", _NOTHING)
+    ADOPTING = ("adopting", "The same image was in the region before.", "It is kept in sync from now on.", _NOTHING)
+    MAKING_WAY = ("making_way", "An operator chose to have the image beside, or instead of, the one in the way.",
+                  "It is made under a new id.", _NOTHING)
+    SOURCE_NOT_READY = ("source_not_ready", "The image itself is still queued, saving or importing.",
+                        "It is looked at again, the more rarely the longer it takes.", _NOTHING)
+    REPLICA_SAVING = ("replica_saving", "Another upload works on the replica, or died there.",
+                      "After replica_saving_timeout_seconds it is replaced under a new id.", _NOTHING)
+    TRANSIENT = ("transient", "The image carries the property that transient_property names.", "Nothing.", _NOTHING)
+    NOT_SELECTED = ("not_selected", "The strategy does not select this region.", "Nothing.",
+                    "Change sync_strategy if that is wrong.")
+    REGION_GONE = ("region_gone", "The region is not in Keystone's catalog.",
+                   "When it comes back, everything in it is compared.", "Put its endpoint back, or leave it.")
+    CONTESTED = ("contested", "The replica was deleted in its region more than max_restores times.",
+                 "It is not made again.", "Find out who deletes it, then retry its task.")
+    CONFLICT = ("conflict", "An image that is not ours stands under the id, or under the name for the same owner.",
+                "It is left alone.", "Look at GET /v1/conflicts and choose skip, replace or new_id; adopt_by_hash "
+                "takes over identical images of the same name.")
+    SKIPPED = ("conflict_skipped", "An operator chose to leave the image out of this region.", "Nothing.",
+               "Choose replace or new_id to have it after all.")
+    ADOPTED_DIFFERS = ("adopted_differs", "A replica that was adopted would have to be replaced, and may not be "
+                       "deleted because delete_adopted is off.", "It is left alone, deactivated if its bytes rotted.",
+                       "Choose replace, or new_id to have a sound one beside it.")
+    SOURCE_MISSING = ("source_missing", "The cascading Glance does not show the image, but did not report its removal.",
+                      "It counts as deleted when two comparisons far enough apart miss it.", _NOTHING)
+    DELETING = ("deleting", "The image was deleted, with proof.", "Its replica is deleted.", _NOTHING)
+    DELETED = ("deleted", "The image was deleted, and its replica is gone.", "Nothing.", _NOTHING)
+    NOT_OURS = ("not_ours", "The image is gone; the one under its id in this region was not made by this server.",
+                "It is left alone.", _NOTHING)
+    ADOPTED_KEPT = ("adopted_kept", "The image is gone; its replica was here before this server.", "It is kept.",
+                    "Delete it yourself, or set delete_adopted.")
+    DELETIONS_HELD = ("deletions_held", "The brake holds: max_deletes was reached within its window.", _HELD,
+                      "Look at GET /v1/deletions; if they are right run `glance-sync-manage deletion release`.")
+    SOURCE_UNTRUSTED = ("source_untrusted", "The cascading Glance is not believed now.", _HELD, _ACCEPT)
+    SOURCE_CHANGED = ("source_changed", "The cascading Glance has another region or endpoint than before.", _HELD,
+                      _ACCEPT)
+    CANARY_MISSING = ("canary_missing", "The canary image, which only an admin can see, is not shown: the service user "
+                      "lost its admin role, or this is another or an emptied database.", _HELD, _ACCEPT)
+    SOURCE_RESTORED = ("source_restored", "The canary image carries an older mark than this server wrote: the "
+                       "cascading Glance's database is an older one.", _HELD, _ACCEPT)
+    SOURCE_FELL = ("source_fell", "The cascading region shows fewer images than at the comparison before, by more than "
+                   "max_deletes_percent.", _HELD, _ACCEPT)
+
+
+#: A proved deletion waits for one of these to pass.
+HELD = frozenset({Code.DELETIONS_HELD, Code.SOURCE_UNTRUSTED, Code.SOURCE_CHANGED, Code.CANARY_MISSING,
+                  Code.SOURCE_RESTORED, Code.SOURCE_FELL})

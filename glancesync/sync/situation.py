@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a decision rests on, and what a decision is: the values around plan."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glancesync.model.image import Image
+from glancesync.model.replica import Origin, Removal, ReplicaRecord, ReplicaState
+from glancesync.sync import actions as act
+from glancesync.sync.guard import Trust
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """All that a decision rests on. `removal` is Glance's own report that it removed the image, `wanted` what the
+    strategy says, `now` seconds since the epoch. `stranger` is another image of the region that is not ours: one of
+    the same owner and name where the replica is missing, or the one that it is to replace."""
+
+    image_id: str
+    region: str
+    source: Image | None
+    replica: Image | None
+    record: ReplicaRecord | None
+    removal: Removal | None
+    wanted: bool
+    now: float
+    service_project_id: str
+    stranger: Image | None = None
+    trust: Trust = Trust()
+    delete_adopted: bool = False
+    adopt_by_hash: bool = False
+    transient_property: str | None = None
+    saving_timeout_seconds: float = 120
+    source_poll_seconds: float = 60
+    wait_seconds: float = 5
+    max_restores: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldDifference:
+    """One thing in which an image and a stranger differ, as JSON shows it."""
+
+    field: str
+    image: object
+    replica: object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """The image in the way, and what it differs in."""
+
+    stranger_id: str
+    differences: tuple[FieldDifference, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do. Without actions `state`, `code` and `reason` are where the pair stands; `delay_seconds` says when to
+    look again though nothing is to be done now (None: when something reports a change)."""
+
+    state: ReplicaState
+    code: str
+    reason: str
+    actions: tuple[act.Action, ...] = ()
+    delay_seconds: float | None = None
+    conflict: Conflict | None = None
+
+
+def is_ours(situation: Situation) -> bool:
+    """Whether this server answers for the replica: it created or adopted it, or meant to create it and the image looks
+    exactly as it creates them (the answer to the create request may have been lost)."""
+    record, replica = situation.record, situation.replica
+    if record is None or replica is None or record.replica_id != replica.id:
+        return False
+    if record.origin is Origin.INTENDED:
+        return (replica.owner == situation.service_project_id and replica.os_hidden
+                and replica.visibility == "private")
+    return record.origin is not None
