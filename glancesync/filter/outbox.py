@@ -73,15 +73,19 @@ class Outbox:
 
     def append(self, event: Event) -> bool:
         """Hand an event to the kernel; False when it could not be, which is then counted as lost."""
+        failed: OSError
         with self._lock:
             try:
                 self._make_ready()
                 self._write(encode(event))
             except OSError as error:
-                self._note(1, error)
-                return False
-            self.recorded_total += 1
-            return True
+                failed = error      # told below: oslo.log adds the exception to what is logged in an except clause
+                self.note_loss()
+            else:
+                self.recorded_total += 1
+                return True
+        self._tell(failed)
+        return False
 
     def note_loss(self, count: int = 1) -> None:
         """Something was lost elsewhere (a damaged line, an event that could not be built): look at everything."""
@@ -96,22 +100,24 @@ class Outbox:
 
     def mend(self) -> None:
         """Notice a deleted outbox, and write the pending "look at everything" if that is possible now."""
+        failed: OSError
         with self._lock:
             try:
                 self._notice_removal()
                 if self.lost:
                     self._make_ready()
                     self._write(b"")
+                return
             except OSError as error:
-                self._note(0, error)
+                failed = error
+        self._tell(failed)
 
     def everything(self) -> Event:
         """An event that says: events were lost, look at everything."""
         return Event(id=new_event_id(), operation=Operation.ALL, image_id=None, at=self._clock.now(),
                      host=self._host)
 
-    def _note(self, count: int, error: OSError) -> None:
-        self.note_loss(count)
+    def _tell(self, error: OSError) -> None:
         self._complaints.warn("The outbox %s takes no events (%s); everything will be looked at once it does.",
                               self.directory, error)
 

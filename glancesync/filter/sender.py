@@ -84,13 +84,15 @@ class Sender:
         """Deliver at most one batch; returns how long to wait. Never raises OSError or GlanceSyncError."""
         self._outbox.mend()
         self.leading = self._lead()
+        failed: GlanceSyncError | OSError
         try:
             pause = self._pause_of_backoff() or self._deliver()
-        except GlanceSyncError as error:
-            pause = self._back_off(error)
-        except OSError as error:
-            self._complaints.warn("The outbox %s cannot be read (%s).", self._outbox.directory, error)
-            pause = Pause(seconds=IDLE_SECONDS)
+        except (GlanceSyncError, OSError) as error:
+            failed = error      # told below: oslo.log adds the exception to what is logged inside of an except clause
+        else:
+            self._keep_house()
+            return pause
+        pause = self._back_off(failed) if isinstance(failed, GlanceSyncError) else self._cannot_read(failed)
         self._keep_house()
         return pause
 
@@ -173,6 +175,10 @@ class Sender:
         self._complaints.warn("Events wait in %s, for %.0f s now: %s (%s) They are kept and sent later.",
                               self._outbox.directory, now - self._failed_since, error, error.code)
         return Pause(seconds=min(delay, IDLE_SECONDS))
+
+    def _cannot_read(self, error: OSError) -> Pause:
+        self._complaints.warn("The outbox %s cannot be read (%s).", self._outbox.directory, error)
+        return Pause(seconds=IDLE_SECONDS)
 
     def _keep_house(self) -> None:
         """Delete what is delivered, and tell how things stand."""

@@ -27,7 +27,7 @@ from glancesync.model.event import Event, Operation
 clock = SystemClock()
 outbox = Outbox(directory=Path(sys.argv[1]), max_bytes=64 * 1024 * 1024, host="h", clock=clock,
                 complaints=Complaints(clock))
-image_id = "00000000-0000-4000-8000-%012d"
+image_id = f"0000000{sys.argv[2][1:]}-0000-4000-8000-%012d"    # nobody else's: equal events would be merged
 for number in range(int(sys.argv[3])):
     one = Event(id=f"{sys.argv[2]}-{number}", operation=Operation.SAVE, image_id=image_id % number, at=clock.now())
     if outbox.append(one):
