@@ -15,6 +15,7 @@ from glancesync import __version__, concurrency
 from glancesync import conf as options
 from glancesync.cmd.build import Server, build
 from glancesync.conf.unknown import refuse_unknown_options
+from glancesync.db.alone import SoleUse
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
 
 LOG = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class _Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         server.database.open()
+        alone = SoleUse(server.settings.server.connection)
+        alone.take()
         listener = self._listen()
         self._wait_for_regions()
         threads = [concurrency.spawn(server.worker.run_forever),
@@ -62,6 +65,7 @@ class _Daemon:
         while not self._signals:
             self._stopping.wait(3600)
         self._stop(listener, api, threads)
+        alone.release()
         return 0
 
     def _listen(self) -> socket.socket:
@@ -94,7 +98,7 @@ class _Daemon:
     def _on_signal(self, number: int, _frame: object) -> None:
         self._signals += 1
         if self._signals > 1:
-            self._server.worker.stop(0)
+            concurrency.spawn(self._server.worker.stop, 0)
         self._stopping.ring()
 
     def _stop(self, listener: socket.socket, api: concurrency.GreenThread,

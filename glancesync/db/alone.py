@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One server process for one SQLite file. Called by the daemon at its start."""
+from __future__ import annotations
+
+import fcntl
+import os
+
+import sqlalchemy as sa
+
+from glancesync.exceptions import NotReadyError
+
+
+class SoleUse:
+    """Held until `release`, or until the process ends in whatever way: the kernel gives the lock back.
+
+    Other databases are shared by several servers; nothing is locked there.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = sa.make_url(url)
+        is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
+        self._path = f"{parsed.database}.lock" if is_file else None
+        self._descriptor: int | None = None
+
+    def take(self) -> None:
+        """Raises NotReadyError naming the file when another server works with it."""
+        if self._path is None:
+            return
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise NotReadyError(f"another glance-sync works with the database that {self._path} belongs to; SQLite "
+                                "serves one server: stop the other, or use PostgreSQL or MariaDB") from None
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
