@@ -15,6 +15,7 @@ from glancesync.exceptions import (
     MemberNotFoundError,
     RegionConflictError,
     RegionRejectedError,
+    SourceCorruptError,
 )
 from glancesync.model.image import Digest, Image, ImageChanges
 from glancesync.model.replica import IdReason, Origin, ReplicaState
@@ -90,8 +91,12 @@ class Executor:
         source = _need(run.source)
         self._note(run, state=ReplicaState.COPYING, reason_code=Code.COPYING, reason=None)
         started = self._clock.monotonic()
-        result = self._tee.copy(source, run.reader, run.target, replica_id=action.replica_id,
-                                algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM), handle=run.handle)
+        try:
+            result = self._tee.copy(source, run.reader, run.target, replica_id=action.replica_id,
+                                    algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM), handle=run.handle)
+        except SourceCorruptError:
+            self._note(run, source_updated_at=source.updated_at)
+            raise
         seconds = max(self._clock.monotonic() - started, 1e-6)
         run.bytes_moved += result.size
         run.handle.report(step="verifying")

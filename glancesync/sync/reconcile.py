@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionForbiddenError
+from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionForbiddenError, SourceCorruptError
 from glancesync.model.image import Image, Member
 from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
@@ -179,7 +179,7 @@ class Reconciler:
             plan = plan_replica(self._context.situation(
                 image_id, region, source=source, replica=replica, known=PairRecord(replica=record, removal=None),
                 stranger=self._find_stranger(side.client, image, replica, record)))
-            if needs_run(plan, record):
+            if needs_run(plan, record, image):
                 yield Finding(image_id=image_id, region=region, plan=plan)
 
     def _find_stranger(self, client: RegionClient, source: Image, replica: Image | None,
@@ -208,8 +208,11 @@ class Reconciler:
                                     reason="no image in the cascading region for this replica"))
 
 
-def needs_run(plan: Plan, record: ReplicaRecord | None) -> bool:
-    """Whether a run has something to do or to write down (pure)."""
+def needs_run(plan: Plan, record: ReplicaRecord | None, source: Image) -> bool:
+    """Whether a run has something to do or to write down (pure). An image whose bytes are not what its own hash says
+    is not read again as long as it stays the same."""
+    if record is not None and record.reason_code == SourceCorruptError.code:
+        return record.source_updated_at != source.updated_at
     if plan.actions:
         return True
     if record is None:
