@@ -13,6 +13,7 @@ from glancesync.cmd.build import Server, build
 from glancesync.conf.unknown import refuse_unknown_options
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
+from glancesync.service.views import ImageViews
 from glancesync.sync.reconcile import PassReport
 
 Command = Callable[[cfg.ConfigOpts, argparse.Namespace], int]
@@ -51,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     source = _group(groups, "source", "the cascading Glance")
     _command(source, "accept", "believe the cascading Glance as it is now: its identity, its number of images, and a "
              "new canary image if the old one is gone", _source_accept)
+    image = _command(_group(groups, "image", "what is known of one image"), "show",
+                     "print an image's state, replica id and digest in each region", _image_show)
+    image.add_argument("id", help="the image's id, or that of one of its replicas")
     reconcile = _command(groups, "reconcile", "compare all images of all regions and queue what differs", _reconcile)
     reconcile.add_argument("--dry-run", action="store_true", help="only print what a run would do; exit status 1 when "
                            "there is something to do")
@@ -91,6 +95,20 @@ def _open(conf: cfg.ConfigOpts) -> Server:
     server.database.open()
     server.directory.load()
     return server
+
+
+def _image_show(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
+    database = Database(options.read_settings(conf).server.connection)
+    database.open()
+    image = ImageViews(database).get_image(given.id)
+    print(f"{image['id']}  {image['name'] or '(no name)'}  {image['status'] or 'unknown'}  owner {image['owner'] or '-'}")
+    for region in image["regions"]:
+        digest = region["digest"]
+        print(f"  {region['region']}: {region['state']} as {region['replica_id'] or '-'}"
+              + (f" ({region['id_reason']})" if region["id_reason"] else "")
+              + (f", {digest['algorithm']} {digest['value'][:16]}..." if digest else "")
+              + (f", {region['reason']}" if region["reason"] else ""))
+    return 0
 
 
 def _deletion_status(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
