@@ -101,7 +101,8 @@ def _image_show(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
     database = Database(options.read_settings(conf).server.connection)
     database.open()
     image = ImageViews(database).get_image(given.id)
-    print(f"{image['id']}  {image['name'] or '(no name)'}  {image['status'] or 'unknown'}  owner {image['owner'] or '-'}")
+    name = _printable(image["name"] or "(no name)")
+    print(f"{image['id']}  {name}  {image['status'] or 'unknown'}  owner {image['owner'] or '-'}")
     for region in image["regions"]:
         digest = region["digest"]
         print(f"  {region['region']}: {region['state']} as {region['replica_id'] or '-'}"
@@ -109,6 +110,11 @@ def _image_show(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
               + (f", {digest['algorithm']} {digest['value'][:16]}..." if digest else "")
               + (f", {region['reason']}" if region["reason"] else ""))
     return 0
+
+
+def _printable(text: str) -> str:
+    """A name is a user's: what would steer the terminal is shown, not sent."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def _deletion_status(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
