@@ -32,7 +32,7 @@ def test_an_ordinary_user_makes_and_changes_an_image(made: str, openstack: OpenS
                                                      tmp_path: Path) -> None:
     job.converge()
     shown = openstack.json("image", "show", made, region="RegionTwo")
-    assert (shown["name"], shown["status"], shown["min_disk"], shown["tags"]) == (
+    assert (shown["name"], shown["status"], shown["min_disk"], sorted(shown["tags"])) == (
         "Größe – ✓", "active", 1, ["golden", "old"])
     assert shown["properties"]["hw disk/bus"] == "läuft"
     openstack("image", "save", "--file", str(tmp_path / "saved"), made, region="RegionThree")
