@@ -2,11 +2,13 @@
 """What the API needs of the core, stated from the API's side; `glancesync.service` fulfils it."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from glancesync.model.event import Event
+from glancesync.model.sort import Sort
 from glancesync.model.task import Run, Task, TaskFilter, Trigger
+from glancesync.service.conflicts import Chosen
 
 
 class SyncService(Protocol):
@@ -29,8 +31,8 @@ class SyncService(Protocol):
     def plan(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None) -> list[dict[str, Any]]:
         """What a run would do, without doing it; one entry per image and region."""
 
-    def list_images(self, *, limit: int, marker: str | None, owner: str | None,
-                    filters: dict[str, str]) -> list[dict[str, Any]]:
+    def list_images(self, *, limit: int, marker: str | None, owner: str | None, filters: dict[str, str],
+                    sort: Sort) -> list[dict[str, Any]]:
         """Images with their state in each region. `owner` None: of every project."""
 
     def get_image(self, image_id: str) -> dict[str, Any]:
@@ -39,7 +41,7 @@ class SyncService(Protocol):
     def owner_of(self, image_id: str) -> str | None:
         """The project that an image belongs to, None when the image or its owner is not known."""
 
-    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None) -> list[Task]:
+    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None, sort: Sort) -> list[Task]:
         """Tasks that pass the filter."""
 
     def get_task(self, task_id: str) -> Task:
@@ -51,8 +53,23 @@ class SyncService(Protocol):
     def retry_task(self, task_id: str) -> Task:
         """Make a task due now; raises TaskNotFoundError, StateConflictError."""
 
+    def retry_tasks(self, task_filter: TaskFilter, *, request_id: str | None) -> int:
+        """Make every task that passes the filter due now; how many."""
+
     def cancel_task(self, task_id: str) -> Task:
         """Ask a task to end; raises TaskNotFoundError, StateConflictError."""
+
+    def list_conflicts(self, *, limit: int, marker: str | None, filters: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Images in a replica's way."""
+
+    def choose(self, image_id: str, region: str, chosen: Chosen) -> Task:
+        """Decide a conflict; raises ImageNotFoundError, StateConflictError."""
+
+    def list_deletions(self, *, limit: int, marker: str | None, filters: Mapping[str, str]) -> list[dict[str, Any]]:
+        """What was deleted and why, newest first; raises InvalidInputError for an unknown marker."""
+
+    def deletions_held(self) -> str | None:
+        """Why no replica is deleted now, None when nothing holds that back."""
 
     def list_regions(self) -> list[dict[str, Any]]:
         """Every region of the catalog with an image endpoint."""

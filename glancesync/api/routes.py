@@ -9,7 +9,7 @@ import routes as routes_library
 
 from glancesync.api import openapi, schemas
 from glancesync.api.call import Call, Reply
-from glancesync.api.handlers import events, images, regions, root, sync, tasks
+from glancesync.api.handlers import conflicts, deletions, events, images, regions, root, sync, tasks
 from glancesync.api.schemas import Schema
 
 
@@ -91,6 +91,9 @@ ROUTES: Sequence[Route] = (
          answer=schemas.IMAGE),
     _get("/v1/tasks", tasks.list_tasks, "tasks:list", "Tasks, one for each image and region that was ever asked for.",
          query=schemas.TASKS_QUERY, answer=schemas.TASKS),
+    _post("/v1/tasks/retry", tasks.retry_tasks, "tasks:retry",
+          "Make every task due now that failed (or is in another resting state) and passes the filter.",
+          body=Body(schema=schemas.RETRY_BODY, required=False), answer=schemas.RETRIED),
     _get("/v1/tasks/{task_id}", tasks.get_task, "tasks:get", "One task and its runs.", answer=schemas.TASK_WITH_RUNS),
     _post("/v1/tasks/{task_id}/retry", tasks.retry_task, "tasks:retry", "Make a task due now.",
           body=_NOTHING, answer=schemas.TASK),
@@ -100,6 +103,14 @@ ROUTES: Sequence[Route] = (
           summary="Compare images and regions now (all where none is named), or with dry_run say what that would do.",
           body=Body(schema=schemas.SYNC_BODY), status=202, answer=schemas.SUBMITTED,
           other_answers={200: schemas.PLANS}),
+    _get("/v1/conflicts", conflicts.list_conflicts, "conflicts:list",
+         "Images that stand in a replica's way, with what differs and what can be chosen.",
+         query=schemas.CONFLICTS_QUERY, answer=schemas.CONFLICTS),
+    _post("/v1/images/{image_id}/conflicts/{region}", conflicts.choose, "conflicts:choose",
+          "Decide a conflict: skip, replace or new_id.", body=Body(schema=schemas.CHOICE_BODY), answer=schemas.TASK),
+    _get("/v1/deletions", deletions.list_deletions, "deletions:list",
+         "Every deletion with its cause, trigger and request id, newest first; and whether the brake holds.",
+         query=schemas.DELETIONS_QUERY, answer=schemas.DELETIONS),
     _get("/v1/regions", regions.list_regions, "regions:list", "Regions with their endpoints and tasks.",
          answer=schemas.REGIONS),
 )

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from glancesync.model.event import Operation
-from glancesync.model.replica import IdReason, ReplicaState
+from glancesync.model.replica import ConflictChoice, IdReason, ReplicaState
+from glancesync.model.sort import IMAGE_KEYS, TASK_KEYS
 from glancesync.model.task import TaskState, Trigger
+from glancesync.tasks.states import RESTING
 
 Schema = dict[str, Any]
 
@@ -47,20 +49,30 @@ IMAGE_ID: Schema = {"type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4
 TASK_ID: Schema = {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$", "description": "the id of a task"}
 FREE: Schema = {"type": "object", "maxProperties": 1000}
 
-PATH_PARAMETERS: dict[str, Schema] = {"image_id": IMAGE_ID, "task_id": TASK_ID}
+PATH_PARAMETERS: dict[str, Schema] = {"image_id": IMAGE_ID, "task_id": TASK_ID, "region": TEXT}
 
 # -- queries ---------------------------------------------------------------------------------------------------------
 _LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 1_000_000,
                   "description": "rows of one page; more than max_page_size are not given"}
+_SORT_DIR: Schema = {"type": "string", "enum": ["asc", "desc"], "description": "asc where only sort_key is given"}
 IMAGES_QUERY: dict[str, Schema] = {
     "limit": _LIMIT, "marker": IMAGE_ID, "region": TEXT, "reason_code": TOKEN,
     "state": {"type": "string", "enum": [state.value for state in ReplicaState]},
     "owner": {**TOKEN, "description": "a project id; for whoever may list the images of every project"},
+    "sort_key": {"type": "string", "enum": list(IMAGE_KEYS)}, "sort_dir": _SORT_DIR,
 }
 TASKS_QUERY: dict[str, Schema] = {
     "limit": _LIMIT, "marker": TASK_ID, "region": TEXT, "reason_code": TOKEN, "image_id": IMAGE_ID,
     "request_id": TOKEN, "state": {"type": "string", "enum": [state.value for state in TaskState]},
+    "sort_key": {"type": "string", "enum": list(TASK_KEYS)}, "sort_dir": _SORT_DIR,
 }
+CONFLICTS_QUERY: dict[str, Schema] = {
+    "limit": _LIMIT, "region": TEXT, "image_id": IMAGE_ID,
+    "marker": {"type": "string", "pattern": f"^{IMAGE_ID['pattern'].strip('^$')}:.{{1,255}}$",
+               "description": "the id of a conflict"},
+}
+DELETIONS_QUERY: dict[str, Schema] = {"limit": _LIMIT, "marker": TASK_ID, "region": TEXT, "image_id": IMAGE_ID,
+                                      "cause": TOKEN}
 
 # -- bodies ----------------------------------------------------------------------------------------------------------
 _EVENT = _object(
@@ -75,6 +87,11 @@ SYNC_BODY = _object(
     regions=_list(TEXT, minItems=1, maxItems=MAX_REGIONS, uniqueItems=True), dry_run={"type": "boolean"})
 ENDPOINTS_BODY = _object(["regions"], regions=_list(TEXT, maxItems=MAX_REGIONS, uniqueItems=True))
 NOTHING_BODY = _object([])
+RETRY_BODY = _object([], region=TEXT, reason_code=TOKEN, image_id=IMAGE_ID, request_id=TOKEN, state={
+    "type": "string", "enum": [state.value for state in sorted(RESTING)], "description": "failed unless given"})
+CHOICE_BODY = _object(
+    ["choice"], choice={"type": "string", "enum": [choice.value for choice in ConflictChoice]},
+    replica_id={**IMAGE_ID, "description": "the image in the way that was looked at; another one is refused (409)"})
 
 # The original's bodies: checked so that a broken caller hears of it, and then not used, for the image is read again.
 _NAMES = _list(TEXT, maxItems=1000)
@@ -109,6 +126,7 @@ _RUN_FIELDS: dict[str, Schema] = {
 }
 _SERVER = {"server": {**_ANY_STRING, "description": "which server; shown to whoever may list all tasks"}}
 
+_CHOICE = _or_null({"type": "string", "enum": [choice.value for choice in ConflictChoice]})
 _REPLICA_STATE: Schema = {"type": "string", "enum": [state.value for state in ReplicaState]}
 
 COMPONENTS: dict[str, Schema] = {
@@ -122,12 +140,21 @@ COMPONENTS: dict[str, Schema] = {
         region=_STRING, state=_REPLICA_STATE,
         reason_code=_ANY_STRING, reason=_ANY_STRING, bytes_done=_or_null(_BYTES), bytes_total=_or_null(_BYTES),
         replica_id=_or_null(IMAGE_ID),
-        id_reason=_or_null({"type": "string", "enum": [reason.value for reason in IdReason]}), origin=_ANY_STRING,
+        id_reason=_or_null({"type": "string", "enum": [reason.value for reason in IdReason]}),
+        origin=_ANY_STRING, choice=_CHOICE,
         digest=_or_null(_row(algorithm=_STRING, value=_STRING)), verified_at=_WHEN, synced_at=_WHEN,
-        lag_seconds=_or_null({"type": "number"}), rate_bytes_per_second=_or_null({"type": "number"}),
+        scrubbed_at=_WHEN, lag_seconds=_or_null({"type": "number"}), rate_bytes_per_second=_or_null({"type": "number"}),
         attempts=_BYTES, next_try_at=_WHEN, task_id=_or_null(TASK_ID)),
     "Image": _row(id=IMAGE_ID, name=_ANY_STRING, owner=_ANY_STRING, status=_ANY_STRING, visibility=_ANY_STRING,
                   size=_or_null(_BYTES), updated_at=_WHEN, removed_at=_WHEN, regions=_list(_ref("Replica"))),
+    "Conflict": _row(
+        id=_STRING, image_id=IMAGE_ID, region=_STRING, name=_ANY_STRING, owner=_ANY_STRING,
+        replica_id=_or_null(IMAGE_ID), reason_code=_ANY_STRING, reason=_ANY_STRING,
+        differences=_list(_row(field=_STRING, image={}, replica={})), choices=_list(_STRING), choice=_CHOICE,
+        choice_by=_ANY_STRING, choice_at=_WHEN),
+    "Deletion": _row(
+        id=_STRING, image_id=IMAGE_ID, region=_STRING, replica_id=IMAGE_ID, cause=_STRING, trigger=_STRING,
+        request_id=_ANY_STRING, at=_TIME, done_at=_WHEN),
     "Plan": _row(image_id=IMAGE_ID, region=_STRING, state=_REPLICA_STATE, reason_code=_ANY_STRING, reason=_ANY_STRING,
                  actions=_list(_row(action=_STRING, detail={"type": "object"})), bytes=_BYTES),
     "Region": _row(name=_STRING, endpoint=_STRING, cascading={"type": "boolean"},
@@ -146,5 +173,9 @@ TASK_WITH_RUNS = _row(task=_ref("Task"), runs=_list(_ref("Run")))
 TASKS = _object(["tasks"], tasks=_list(_ref("Task")), next=_STRING)
 IMAGE = _row(image=_ref("Image"))
 IMAGES = _object(["images"], images=_list(_ref("Image")), next=_STRING)
+CONFLICTS = _object(["conflicts"], conflicts=_list(_ref("Conflict")), next=_STRING)
+DELETIONS = _object(["deletions", "held"], deletions=_list(_ref("Deletion")), next=_STRING,
+                    held={**_ANY_STRING, "description": "why deletions are held now, null when they are not"})
+RETRIED = _row(retried={**_BYTES, "description": "how many tasks are due now"})
 REGIONS = _row(regions=_list(_ref("Region")))
 ENDPOINTS = _row(eps=_list(_STRING))

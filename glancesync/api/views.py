@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from glancesync.api.call import Call
 from glancesync.clock import isoformat
+from glancesync.model.sort import Sort
 from glancesync.model.task import Run, Task
 
 Json = dict[str, Any]
@@ -44,6 +45,14 @@ def run_json(run: Run, *, with_server: bool) -> Json:
 
 def submitted(tasks: Iterable[Task]) -> Json:
     return {"tasks": [task_ref(task) for task in tasks]}
+
+
+def sort_of(call: Call, default: Sort) -> Sort:
+    """The order that was asked for, the default where none was."""
+    key, direction = call.query.get("sort_key"), call.query.get("sort_dir")
+    if key is None and direction is None:
+        return default
+    return Sort(key=key or default.key, descending=direction == "desc")
 
 
 def page_limit(call: Call) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,7 +12,10 @@ import sqlalchemy as sa
 from glancesync.db.engine import Database
 from glancesync.exceptions import InvalidInputError, RegionNotFoundError
 from glancesync.model.event import Event, Operation
+from glancesync.model.sort import BY_ID, NEWEST_FIRST, Sort
 from glancesync.model.task import Pair, Run, Submission, Task, TaskFilter, Trigger
+from glancesync.service.conflicts import Chosen, Conflicts
+from glancesync.service.deletions import list_deletions
 from glancesync.service.events import store_events
 from glancesync.service.views import ImageViews
 from glancesync.sync.actions import CopyBytes, describe
@@ -46,6 +49,7 @@ class Service:
         self._ring = ring
         self._request_reconcile = request_reconcile
         self._views = ImageViews(database)
+        self._conflicts = Conflicts(database, context.clock)
 
     # -- in ------------------------------------------------------------------------------------------------------
 
@@ -113,15 +117,39 @@ class Service:
         self._ring()
         return task
 
+    def retry_tasks(self, task_filter: TaskFilter, *, request_id: str | None) -> int:
+        """Make every task that passes the filter due now; how many."""
+        count = self._queue.retry_all(task_filter, request_id)
+        self._ring()
+        return count
+
     def cancel_task(self, task_id: str) -> Task:
         return self._queue.cancel(task_id)
 
+    def choose(self, image_id: str, region: str, chosen: Chosen) -> Task:
+        """What is to become of a conflict. Raises ImageNotFoundError, StateConflictError."""
+        self._conflicts.choose(image_id, region, chosen)
+        submission = Submission(trigger=Trigger.API, request_id=chosen.request_id)
+        return self._submit_pairs([Pair(image_id, region)], submission)[0]
+
     # -- out -----------------------------------------------------------------------------------------------------
 
-    def list_images(self, *, limit: int, marker: str | None, owner: str | None,
-                    filters: dict[str, Any]) -> list[dict[str, Any]]:
-        """Images by ascending id after `marker`, each with its regions; `owner` narrows to one project."""
-        return self._views.list_images(limit=limit, marker=marker, owner=owner, filters=filters)
+    def list_images(self, *, limit: int, marker: str | None, owner: str | None, filters: dict[str, Any],
+                    sort: Sort = BY_ID) -> list[dict[str, Any]]:
+        """Images after `marker`, each with its regions; `owner` narrows to one project."""
+        return self._views.list_images(limit=limit, marker=marker, owner=owner, filters=filters, sort=sort)
+
+    def list_conflicts(self, *, limit: int, marker: str | None, filters: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Images in a replica's way, with what differs and what can be chosen."""
+        return self._conflicts.list(limit=limit, marker=marker, filters=filters)
+
+    def list_deletions(self, *, limit: int, marker: str | None, filters: Mapping[str, str]) -> list[dict[str, Any]]:
+        """What was deleted and why, newest first."""
+        return list_deletions(self._database, limit=limit, marker=marker, filters=filters)
+
+    def deletions_held(self) -> str | None:
+        """Why the brake holds, None when it does not."""
+        return self._context.trust.brake.latch()
 
     def get_image(self, image_id: str) -> dict[str, Any]:
         """By the image's id or by that of a replica. Raises ImageNotFoundError."""
@@ -131,8 +159,9 @@ class Service:
         """The project that owns the image, None when it has none or is not known."""
         return self._views.owner_of(image_id)
 
-    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None) -> list[Task]:
-        return self._queue.list_tasks(task_filter, limit, marker)
+    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None,
+                   sort: Sort = NEWEST_FIRST) -> list[Task]:
+        return self._queue.list_tasks(task_filter, limit, marker, sort)
 
     def get_task(self, task_id: str) -> Task:
         return self._queue.get_task(task_id)

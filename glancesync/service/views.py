@@ -8,10 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from glancesync.clock import isoformat
+from glancesync.db import paging
 from glancesync.db.engine import Database
 from glancesync.db.schema import images, replicas, tasks
 from glancesync.exceptions import GlanceSyncError, ImageNotFoundError
 from glancesync.model.replica import ReplicaState
+from glancesync.model.sort import BY_ID, Sort
 
 _LIVE = ("waiting", "running")
 
@@ -22,18 +24,22 @@ class ImageViews:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def list_images(self, *, limit: int, marker: str | None, owner: str | None,
-                    filters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """`filters`: state, region, reason_code of at least one of its regions. Images by ascending id."""
+    def list_images(self, *, limit: int, marker: str | None, owner: str | None, filters: Mapping[str, Any],
+                    sort: Sort = BY_ID) -> list[dict[str, Any]]:
+        """`filters`: state, region, reason_code of at least one of its regions."""
         def work(connection: sa.Connection) -> list[dict[str, Any]]:
-            query = sa.select(replicas.c.image_id).distinct().order_by(replicas.c.image_id).limit(limit)
-            if marker:
-                query = query.where(replicas.c.image_id > marker)
+            key, identity = _sort_key(sort), replicas.c.image_id
+            query = sa.select(identity).distinct().where(*_conditions(filters)).limit(limit).order_by(
+                *paging.order(key, identity, sort))
+            if owner is not None or sort.key != "id":
+                query = query.outerjoin(images, images.c.image_id == identity)
             if owner is not None:
-                query = query.join(images, images.c.image_id == replicas.c.image_id).where(images.c.owner == owner)
-            for name in ("state", "region", "reason_code"):
-                if filters.get(name) is not None:
-                    query = query.where(replicas.c[name] == filters[name])
+                query = query.where(images.c.owner == owner)
+            if sort.key != "id":
+                query = query.add_columns(key)  # what is sorted by must be among the distinct columns
+            if marker is not None:
+                query = query.where(paging.after(key, identity, sort, last_identity=marker,
+                                                 last_key=_key_of(connection, marker, sort)))
             return _views(connection, list(connection.scalars(query)))
 
         return self._database.read(work)
@@ -68,6 +74,23 @@ class ImageViews:
         return self._database.read(work)
 
 
+def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+    return [replicas.c[name] == filters[name] for name in ("state", "region", "reason_code")
+            if filters.get(name) is not None]
+
+
+def _sort_key(sort: Sort) -> sa.ColumnElement[Any]:
+    return replicas.c.image_id if sort.key == "id" else paging.never_null(images.c[sort.key])
+
+
+def _key_of(connection: sa.Connection, marker: str, sort: Sort) -> Any:
+    if sort.key == "id":
+        return marker
+    column = images.c[sort.key]
+    found = connection.scalar(sa.select(column).where(images.c.image_id == marker))
+    return paging.null_value(column) if found is None else found
+
+
 def _views(connection: sa.Connection, image_ids: Sequence[str]) -> list[dict[str, Any]]:
     if not image_ids:
         return []
@@ -82,7 +105,7 @@ def _views(connection: sa.Connection, image_ids: Sequence[str]) -> list[dict[str
         if image_id not in found:
             found[image_id] = _image_view(image_id, shown.get(image_id))
         found[image_id]["regions"].append(_region_view(row, works.get((image_id, row["region"]))))
-    return list(found.values())
+    return [found[image_id] for image_id in image_ids if image_id in found]
 
 
 def _image_view(image_id: str, row: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -105,8 +128,9 @@ def _region_view(row: Mapping[str, Any], task: Mapping[str, Any] | None) -> dict
         state, code, reason = ReplicaState.FAILED.value, live["reason_code"], live["reason"]
     return {"region": row["region"], "state": state, "reason_code": code, "reason": reason,
             "bytes_done": done, "bytes_total": total, "replica_id": row["replica_id"],
-            "id_reason": row["id_reason"], "origin": row["origin"], "digest": digest,
+            "id_reason": row["id_reason"], "origin": row["origin"], "choice": row["choice"], "digest": digest,
             "verified_at": isoformat(row["verified_at"]), "synced_at": isoformat(row["synced_at"]),
+            "scrubbed_at": isoformat(row["scrubbed_at"]),
             "lag_seconds": row["lag_seconds"], "rate_bytes_per_second": row["rate_bytes_per_second"],
             "attempts": task["attempts"] if task else 0,
             "next_try_at": isoformat(live["run_at"]) if live and live["state"] == "waiting" else None,

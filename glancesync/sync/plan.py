@@ -94,7 +94,7 @@ def _plan_creation(situation: Situation, source: Image) -> Plan:
         return Plan(state=ReplicaState.CONTESTED, code=Code.CONTESTED,
                     reason=f"the replica was deleted in {situation.region} {record.restores} times and is not made "
                            "again; find out who deletes it, then retry its task")
-    if situation.stranger is not None:
+    if situation.stranger is not None and (record is None or record.choice is None):
         return plan_namesake(situation, source, situation.stranger)
     replica_id = record.replica_id if record and record.replica_id else situation.image_id
     new = NewImage(

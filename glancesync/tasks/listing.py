@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from glancesync.db import paging
 from glancesync.db.schema import runs, tasks
 from glancesync.exceptions import TaskNotFoundError
-from glancesync.model.task import Run, Task, TaskFilter, TaskState
+from glancesync.model.sort import NEWEST_FIRST, Sort
+from glancesync.model.task import Pair, Run, Task, TaskFilter, TaskState
 from glancesync.tasks import rows
 
 _PURGED_AT_ONCE = 1000
@@ -25,16 +27,23 @@ def get_task(connection: sa.Connection, task_id: str, for_update: bool = False) 
     return rows.to_task(row)
 
 
-def list_tasks(connection: sa.Connection, task_filter: TaskFilter, limit: int, marker: str | None) -> list[Task]:
-    """One page, newest first. A task's place never changes, so pages neither repeat nor miss one."""
+def list_tasks(connection: sa.Connection, task_filter: TaskFilter, limit: int, marker: str | None,
+               sort: Sort = NEWEST_FIRST) -> list[Task]:
+    """One page. Newest first a task's place never changes, so pages neither repeat nor miss one."""
     wanted = sa.select(tasks).where(*_conditions(task_filter))
+    key = tasks.c[sort.key]
     if marker is not None:
-        last = get_task(connection, marker)
-        older = (tasks.c.created_at < last.created_at) | (
-            (tasks.c.created_at == last.created_at) & (tasks.c.id < last.id))
-        wanted = wanted.where(tasks.c.created_at <= last.created_at, older)
-    wanted = wanted.order_by(tasks.c.created_at.desc(), tasks.c.id.desc()).limit(limit)
+        last = getattr(get_task(connection, marker), sort.key)
+        wanted = wanted.where(paging.after(key, tasks.c.id, sort, last_key=last, last_identity=marker))
+    wanted = wanted.order_by(*paging.order(key, tasks.c.id, sort)).limit(limit)
     return [rows.to_task(row) for row in connection.execute(wanted)]
+
+
+def list_pairs(connection: sa.Connection, task_filter: TaskFilter, limit: int, after_id: str) -> list[tuple[str, Pair]]:
+    """Ids and pairs of the tasks that pass the filter, by ascending id."""
+    found = connection.execute(sa.select(tasks.c.id, tasks.c.image_id, tasks.c.region).where(
+        *_conditions(task_filter), tasks.c.id > after_id).order_by(tasks.c.id).limit(limit))
+    return [(row.id, Pair(row.image_id, row.region)) for row in found]
 
 
 def _conditions(task_filter: TaskFilter) -> Iterator[sa.ColumnElement[bool]]:

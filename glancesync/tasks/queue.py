@@ -20,12 +20,14 @@ from glancesync.db.clock import now
 from glancesync.db.engine import Database
 from glancesync.db.schema import tasks
 from glancesync.exceptions import LeaseLostError, TaskCancelledError
+from glancesync.model.sort import NEWEST_FIRST, Sort
 from glancesync.model.task import Outcome, Pair, Progress, Run, Submission, Task, TaskFilter, TaskState, Trigger
 from glancesync.tasks import listing, rows, settle
 from glancesync.tasks.claim import Claim
 from glancesync.tasks.states import check
 
 _RUNNING = tasks.c.state == TaskState.RUNNING.value
+_RETRIED_AT_ONCE = 500
 
 #: A claim by its task and fence; another claim of the same task has another fence.
 ClaimKey = tuple[str, int]
@@ -86,6 +88,20 @@ class TaskQueue:
 
         return self._database.run(work)
 
+    def retry_all(self, task_filter: TaskFilter, request_id: str | None = None) -> int:
+        """As `retry`, for every task that passes the filter; how many."""
+        submission, total, last = Submission(trigger=Trigger.RETRY, request_id=request_id), 0, ""
+
+        def work(connection: sa.Connection) -> list[tuple[str, Pair]]:
+            found = listing.list_pairs(connection, task_filter, _RETRIED_AT_ONCE, last)
+            self.submit_in(connection, [pair for _, pair in found], submission)
+            rows.update(connection, tasks.c.id.in_([task_id for task_id, _ in found]), {"attempts": 0})
+            return found
+
+        while found := self._database.run(work):
+            total, last = total + len(found), found[-1][0]
+        return total
+
     def cancel(self, task_id: str) -> Task:
         """Withdraw all that was asked for so far. A waiting task is cancelled at once, a running one as soon as its
         run looks. Raises TaskNotFoundError, and StateConflictError for a task that neither waits nor runs."""
@@ -107,9 +123,10 @@ class TaskQueue:
         """Raises TaskNotFoundError."""
         return self._database.read(listing.get_task, task_id)
 
-    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None = None) -> list[Task]:
-        """One page, newest task first, after the task `marker`; raises TaskNotFoundError for an unknown marker."""
-        return self._database.read(listing.list_tasks, task_filter, limit, marker)
+    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None = None,
+                   sort: Sort = NEWEST_FIRST) -> list[Task]:
+        """One page after the task `marker`; raises TaskNotFoundError for an unknown marker."""
+        return self._database.read(listing.list_tasks, task_filter, limit, marker, sort)
 
     def list_runs(self, task_id: str) -> list[Run]:
         """The task's finished runs, newest first."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from glancesync.api.call import Call, Reply
-from glancesync.api.views import page, page_limit
+from glancesync.api.views import page, page_limit, sort_of
 from glancesync.exceptions import ForbiddenError, ImageNotFoundError
+from glancesync.model.sort import BY_ID
 
 
 def list_images(call: Call) -> Reply:
     filters = {name: call.query[name] for name in ("state", "region", "reason_code") if name in call.query}
     rows = call.service.list_images(limit=page_limit(call) + 1, marker=call.query.get("marker"), owner=_owner(call),
-                                    filters=filters)
+                                    filters=filters, sort=sort_of(call, BY_ID))
     return Reply(body=page(call, "images", rows, dict))
 
 

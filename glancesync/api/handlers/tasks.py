@@ -2,16 +2,20 @@
 """Tasks and their runs: look, repeat, cancel."""
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from glancesync.api.call import Call, Reply
-from glancesync.api.views import page, page_limit, run_json, task_json
+from glancesync.api.views import page, page_limit, run_json, sort_of, task_json
 from glancesync.exceptions import ForbiddenError, TaskNotFoundError
+from glancesync.model.sort import NEWEST_FIRST
 from glancesync.model.task import Task, TaskFilter, TaskState
 
 
 def list_tasks(call: Call) -> Reply:
     sees_all = call.rights.allows("tasks:list_all")
-    rows = call.service.list_tasks(_filter(call), page_limit(call) + 1, call.query.get("marker")) \
-        if sees_all or _owns_image(call) else []
+    rows = call.service.list_tasks(_filter(call.query), page_limit(call) + 1, call.query.get("marker"),
+                                   sort_of(call, NEWEST_FIRST)) if sees_all or _owns_image(call) else []
     return Reply(body=page(call, "tasks", rows, lambda task: task_json(task, with_server=sees_all)))
 
 
@@ -25,6 +29,11 @@ def get_task(call: Call) -> Reply:
 
 def retry_task(call: Call) -> Reply:
     return _task_reply(call, call.service.retry_task(call.path["task_id"]))
+
+
+def retry_tasks(call: Call) -> Reply:
+    wanted = _filter({"state": TaskState.FAILED.value, **call.body})
+    return Reply(body={"retried": call.service.retry_tasks(wanted, request_id=call.request_id)})
 
 
 def cancel_task(call: Call) -> Reply:
@@ -55,8 +64,7 @@ def _owns_image(call: Call) -> bool:
     return call.rights.allows("tasks:list", owner=call.service.owner_of(image_id))
 
 
-def _filter(call: Call) -> TaskFilter:
-    query = call.query
+def _filter(query: Mapping[str, Any]) -> TaskFilter:
     return TaskFilter(
         states=frozenset([TaskState(query["state"])] if "state" in query else []),
         regions=frozenset([query["region"]] if "region" in query else []),

@@ -85,8 +85,14 @@ ATTEMPTS = [
     Attempt(route=("POST", "/v1/tasks/{task_id}/cancel"), url=f"/v1/tasks/{OWN_TASK}/cancel", answers={"admin": 202}),
     Attempt(route=("POST", "/v1/sync"), url="/v1/sync", body={}, answers={"admin": 202}),
     Attempt(route=("POST", "/v1/sync"), url="/v1/sync", body={"dry_run": True}, answers={"admin": 200}),
+    Attempt(route=("POST", "/v1/tasks/retry"), url="/v1/tasks/retry", body={"reason_code": "region_quota"},
+            answers={"admin": 202}),
+    Attempt(route=("GET", "/v1/conflicts"), url="/v1/conflicts", answers={"admin": 200}),
+    Attempt(route=("POST", "/v1/images/{image_id}/conflicts/{region}"),
+            url=f"/v1/images/{OWN_IMAGE}/conflicts/RegionTwo", body={"choice": "skip"}, answers={"admin": 202}),
+    Attempt(route=("GET", "/v1/deletions"), url="/v1/deletions", answers={"admin": 200}),
     Attempt(route=("GET", "/v1/regions"), url="/v1/regions", answers={"admin": 200}),
 ]
 
 #: What changes something in the core; refused callers must not get there.
-CHANGING_CALLS = {"submit_events", "hint", "submit", "retry_task", "cancel_task"}
+CHANGING_CALLS = {"submit_events", "hint", "submit", "retry_task", "retry_tasks", "cancel_task", "choose"}

@@ -18,7 +18,9 @@ from glancesync.api.policies import new_enforcer
 from glancesync.conf.api import ApiSettings
 from glancesync.exceptions import ImageNotFoundError, TaskNotFoundError
 from glancesync.model.event import Event
+from glancesync.model.sort import Sort
 from glancesync.model.task import Run, Task, TaskFilter, TaskState, Trigger
+from glancesync.service.conflicts import Chosen
 
 PASTE_FILE = Path(__file__).parents[3] / "etc" / "glance-sync-paste.ini"
 OWN_IMAGE = "11111111-1111-4111-8111-111111111111"
@@ -41,11 +43,20 @@ def new_image(image_id: str, owner: str | None) -> dict[str, Any]:
     replica = {
         "region": "RegionTwo", "state": "in_sync", "reason_code": None, "reason": None, "bytes_done": 5,
         "bytes_total": 5, "replica_id": image_id, "id_reason": None, "origin": "created",
+        "choice": None, "scrubbed_at": None,
         "digest": {"algorithm": "sha512", "value": "ab" * 64}, "verified_at": "2026-01-31T12:00:00.000Z",
         "synced_at": "2026-01-31T12:00:00.000Z", "lag_seconds": 1.5, "rate_bytes_per_second": None, "attempts": 0,
         "next_try_at": None, "task_id": OWN_TASK}
     return {"id": image_id, "name": "cirros", "owner": owner, "status": "active", "visibility": "private", "size": 5,
             "updated_at": "2026-01-31T12:00:00.000Z", "removed_at": None, "regions": [replica]}
+
+
+def new_conflict(image_id: str) -> dict[str, Any]:
+    return {"id": f"{image_id}:RegionTwo", "image_id": image_id, "region": "RegionTwo", "name": "cirros",
+            "owner": "own", "replica_id": OWNERLESS_IMAGE, "reason_code": "conflict", "reason": "It is another.",
+            "differences": [{"field": "size", "image": 5, "replica": 6},
+                            {"field": "tags", "image": ["a"], "replica": []}],
+            "choices": ["skip", "replace", "new_id"], "choice": None, "choice_by": None, "choice_at": None}
 
 
 class FakeService:
@@ -88,9 +99,9 @@ class FakeService:
                  "reason": "It is not there.", "actions": [{"action": "CreateReplica", "detail": {"name": "cirros"}}],
                  "bytes": 5}]
 
-    def list_images(self, *, limit: int, marker: str | None, owner: str | None,
-                    filters: dict[str, str]) -> list[dict[str, Any]]:
-        self._record("list_images", limit=limit, marker=marker, owner=owner, filters=filters)
+    def list_images(self, *, limit: int, marker: str | None, owner: str | None, filters: dict[str, str],
+                    sort: Sort) -> list[dict[str, Any]]:
+        self._record("list_images", limit=limit, marker=marker, owner=owner, filters=filters, sort=sort)
         return [image for image_id, image in sorted(self.images.items())
                 if owner in (None, image["owner"]) and image_id > (marker or "")][:limit]
 
@@ -104,8 +115,8 @@ class FakeService:
         owner: str | None = self.images.get(image_id, {}).get("owner")
         return owner
 
-    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None) -> list[Task]:
-        self._record("list_tasks", filter=task_filter, limit=limit, marker=marker)
+    def list_tasks(self, task_filter: TaskFilter, limit: int, marker: str | None, sort: Sort) -> list[Task]:
+        self._record("list_tasks", filter=task_filter, limit=limit, marker=marker, sort=sort)
         return [task for task_id, task in sorted(self.tasks.items())
                 if task_filter.image_id in (None, task.image_id) and task_id > (marker or "")][:limit]
 
@@ -123,6 +134,28 @@ class FakeService:
     def retry_task(self, task_id: str) -> Task:
         self._record("retry_task", task_id=task_id)
         return self.tasks[task_id]
+
+    def retry_tasks(self, task_filter: TaskFilter, *, request_id: str | None) -> int:
+        self._record("retry_tasks", filter=task_filter)
+        return 3
+
+    def list_conflicts(self, *, limit: int, marker: str | None, filters: Mapping[str, str]) -> list[dict[str, Any]]:
+        self._record("list_conflicts", limit=limit, marker=marker, filters=filters)
+        return [new_conflict(image_id) for image_id in (OWN_IMAGE, OTHER_IMAGE)
+                if f"{image_id}:RegionTwo" > (marker or "")][:limit]
+
+    def choose(self, image_id: str, region: str, chosen: Chosen) -> Task:
+        self._record("choose", image_id=image_id, region=region, chosen=chosen)
+        return self.tasks[OWN_TASK]
+
+    def list_deletions(self, *, limit: int, marker: str | None, filters: Mapping[str, str]) -> list[dict[str, Any]]:
+        self._record("list_deletions", limit=limit, marker=marker, filters=filters)
+        return [{"id": "e" * 32, "image_id": OWN_IMAGE, "region": "RegionTwo", "replica_id": OWN_IMAGE,
+                 "cause": "source_removed", "trigger": "event", "request_id": "req-1",
+                 "at": "2026-01-31T12:00:00.000Z", "done_at": None}][:limit]
+
+    def deletions_held(self) -> str | None:
+        return None
 
     def cancel_task(self, task_id: str) -> Task:
         self._record("cancel_task", task_id=task_id)

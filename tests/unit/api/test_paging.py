@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from glancesync.model.replica import ConflictChoice
+from glancesync.model.sort import BY_ID, NEWEST_FIRST, Sort
 from glancesync.model.task import TaskFilter, TaskState
 from tests.unit.api.fakes import (
     OTHER_IMAGE,
@@ -48,7 +50,8 @@ def test_a_page_is_never_larger_than_configured(service: FakeService, tmp_path: 
 def test_filters_go_to_the_core_and_along_with_the_link(admin: Caller, service: FakeService) -> None:
     answer = admin("GET", "/v1/images?limit=1&state=in_sync&region=Region%20Two&reason_code=x").json
     assert service.calls[0][1] == {"limit": 2, "marker": None, "owner": None,
-                                   "filters": {"state": "in_sync", "region": "Region Two", "reason_code": "x"}}
+                                   "filters": {"state": "in_sync", "region": "Region Two", "reason_code": "x"},
+                                   "sort": BY_ID}
     admin("GET", answer["next"])
     assert service.calls[1][1] == {**service.calls[0][1], "marker": OWN_IMAGE}
 
@@ -59,7 +62,51 @@ def test_filters_of_tasks(admin: Caller, service: FakeService) -> None:
     assert service.calls == [("list_tasks", {
         "filter": TaskFilter(states=frozenset([TaskState.FAILED]), regions=frozenset(["R"]), image_id=OWN_IMAGE,
                              reason_code="c", request_id="req-1"),
-        "limit": 101, "marker": OWN_TASK})]
+        "limit": 101, "marker": OWN_TASK, "sort": NEWEST_FIRST})]
+
+
+@pytest.mark.parametrize(("query", "sort"), [
+    ("sort_key=region", Sort(key="region")), ("sort_key=run_at&sort_dir=desc", Sort(key="run_at", descending=True)),
+    ("sort_dir=asc", Sort(key="created_at")), ("limit=1", NEWEST_FIRST)])
+def test_the_order_goes_to_the_core_and_along_with_the_link(admin: Caller, service: FakeService, query: str,
+                                                            sort: Sort) -> None:
+    answer = admin("GET", f"/v1/tasks?{query}&limit=1" if "limit" not in query else f"/v1/tasks?{query}").json
+    admin("GET", answer["next"])
+    assert [call[1]["sort"] for call in service.calls] == [sort, sort]
+
+
+@pytest.mark.parametrize("query", ["sort_key=reason", "sort_dir=up", "sort_key="])
+def test_an_order_that_is_not_offered(admin: Caller, query: str) -> None:
+    for name in ("tasks", "images"):
+        assert admin("GET", f"/v1/{name}?{query}").status_int == 400
+
+
+def test_pages_of_conflicts(admin: Caller, service: FakeService) -> None:
+    pages = _pages(admin, "/v1/conflicts?limit=1&region=RegionTwo", "conflicts")
+    assert pages == [[f"{OWN_IMAGE}:RegionTwo"], [f"{OTHER_IMAGE}:RegionTwo"]]
+    assert service.calls[1][1]["filters"] == {"region": "RegionTwo"}
+
+
+def test_retry_of_all_that_failed_by_filter(admin: Caller, service: FakeService) -> None:
+    assert admin("POST", "/v1/tasks/retry").json == {"retried": 3}
+    admin("POST", "/v1/tasks/retry", {"state": "done", "reason_code": "contested", "region": "R"})
+    assert [call[1]["filter"] for call in service.calls] == [
+        TaskFilter(states=frozenset([TaskState.FAILED])),
+        TaskFilter(states=frozenset([TaskState.DONE]), reason_code="contested", regions=frozenset(["R"]))]
+    assert admin("POST", "/v1/tasks/retry", {"state": "running"}).status_int == 400
+
+
+def test_a_choice_goes_to_the_core_with_who_made_it(admin: Caller, service: FakeService) -> None:
+    path = f"/v1/images/{OWN_IMAGE}/conflicts/Region%20Two"
+    answer = admin("POST", path, {"choice": "replace", "replica_id": OTHER_IMAGE},
+                   headers={"X-Openstack-Request-Id": "req-11111111-1111-4111-8111-111111111111"})
+    assert answer.status_int == 202
+    [(_, given)] = service.calls
+    assert (given["region"], given["chosen"].choice, given["chosen"].stranger_id) == (
+        "Region Two", ConflictChoice.REPLACE, OTHER_IMAGE)
+    assert given["chosen"].request_id
+    for wrong in ({}, {"choice": "overwrite"}, {"choice": "skip", "why": "x"}, {"choice": "skip", "replica_id": "x"}):
+        assert admin("POST", path, wrong).status_int == 400
 
 
 def test_links_keep_a_prefix_of_the_server_in_front(admin: Caller) -> None:
