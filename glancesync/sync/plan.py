@@ -9,7 +9,8 @@ A plan is made from what both sides show now, carried out, and made again from w
 
 So owner, visibility and members follow only after verified bytes, and an interrupted run goes on where it stopped.
 Members are taken away before anything else and a replica is reactivated last: what widens access comes after what
-narrows it.
+narrows it. What narrows it has a PATCH of its own, for one that the region refuses because of something else (a quota
+on properties, say) must not leave the replica public.
 """
 from __future__ import annotations
 
@@ -27,6 +28,9 @@ from glancesync.sync.strategy import is_transient
 
 #: A source in one of these is still being made.
 IN_MAKING = frozenset({"queued", "saving", "uploading", "importing"})
+#: Who reaches an image: the more the higher.
+_REACH = {"private": 0, "shared": 1, "community": 2, "public": 3}
+_ACCESS_FIELDS = ("owner", "visibility")
 #: Cause of a deletion that follows one in the cascading region.
 SOURCE_REMOVED = "source_removed"
 #: Cause of one that nobody reported, but two comparisons saw.
@@ -138,7 +142,7 @@ def _plan_verified(situation: Situation, source: Image, replica: Image) -> Plan:
     if difference:
         return Plan(state=ReplicaState.WAITING, code=Code.UPDATING,
                     reason=f"differs in {', '.join(difference.names())}",
-                    actions=_plan_metadata(difference, source, replica))
+                    actions=_plan_metadata(difference, source, replica, situation.service_project_id))
     if record is not None and record.scrub_wanted:
         return Plan(state=ReplicaState.IN_SYNC, code=Code.SCRUBBING, reason="its stored bytes are read again",
                     actions=(act.ScrubReplica(replica_id=replica.id),))
@@ -184,7 +188,8 @@ def _replace(situation: Situation, source: Image, replica: Image, why: IdReason,
                 actions=(_deletion(replica, cause=why.value), act.TakeNewId(reason=why)))
 
 
-def _plan_metadata(difference: Difference, source: Image, replica: Image) -> tuple[act.Action, ...]:
+def _plan_metadata(difference: Difference, source: Image, replica: Image,
+                   service_project_id: str) -> tuple[act.Action, ...]:
     found: list[act.Action] = [act.RemoveMember(replica_id=replica.id, member_id=member_id)
                                for member_id in difference.members.remove]
     if difference.deactivate:
@@ -192,6 +197,11 @@ def _plan_metadata(difference: Difference, source: Image, replica: Image) -> tup
     members = [*difference.members.add, *difference.members.change]
     protect_last = bool(members) and difference.fields.get("protected") is True
     changes = patch_for(difference, without=frozenset({"protected"}) if protect_last else frozenset())
+    access = ImageChanges(fields={name: changes.fields[name] for name in _ACCESS_FIELDS if name in changes.fields})
+    if _takes_access(source, replica, service_project_id) and changes != access:
+        found.append(act.UpdateReplica(replica_id=replica.id, changes=access))
+        changes = changed(changes, fields={name: value for name, value in changes.fields.items()
+                                           if name not in _ACCESS_FIELDS})
     if changes:
         found.append(act.UpdateReplica(replica_id=replica.id, changes=changes))
     added = {member.member_id for member in difference.members.add}
@@ -202,3 +212,9 @@ def _plan_metadata(difference: Difference, source: Image, replica: Image) -> tup
     if difference.reactivate:
         found.append(act.Reactivate(replica_id=replica.id))
     return tuple(found)
+
+
+def _takes_access(source: Image, replica: Image, service_project_id: str) -> bool:
+    """Whether somebody reaches the replica who does not reach the image."""
+    return (_REACH[source.visibility] < _REACH[replica.visibility]
+            or replica.owner not in (source.owner, service_project_id))

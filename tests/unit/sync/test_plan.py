@@ -146,6 +146,30 @@ def test_members_leave_before_the_image_stops_being_shared():
     assert names(plan) == ["RemoveMember", "UpdateReplica"]
 
 
+@pytest.mark.parametrize(("source", "replica", "first"), [
+    ({"visibility": "private"}, {"visibility": "public"}, {"visibility": "private"}),
+    ({"visibility": "shared"}, {"visibility": "community"}, {"visibility": "shared"}),
+    ({"owner": "demo"}, {"owner": "rival"}, {"owner": "demo"}),
+    ({"owner": "demo", "visibility": "public"}, {"owner": "rival"}, {"owner": "demo", "visibility": "public"}),
+])
+def test_what_takes_access_away_does_not_hang_on_anything_else(source, replica, first):
+    """A region may refuse the rest for ever: it has a quota on properties and rules for them."""
+    source = replace(SOURCE, properties={"os": "linux", "new": "1"}, name="new", **source)
+    plan = plan_replica(situation(source=source, replica=replace(SOURCE, **replica), record=RECORD))
+    access, rest = plan.actions
+    assert (access.changes.fields, access.changes.set_properties) == (first, {})
+    assert (rest.changes.fields, rest.changes.set_properties) == ({"name": "new"}, {"new": "1"})
+
+
+def test_what_gives_access_or_takes_nothing_else_is_one_update():
+    wider = replace(SOURCE, visibility="public", name="new")
+    assert names(plan_replica(situation(source=wider, replica=SOURCE, record=RECORD))) == ["UpdateReplica"]
+    handed_over = replace(SOURCE, protected=True, name="new")
+    assert names(plan_replica(situation(source=handed_over, replica=FRESH, record=RECORD))) == ["UpdateReplica"]
+    narrower = replace(SOURCE, visibility="public")
+    assert names(plan_replica(situation(replica=narrower, record=RECORD))) == ["UpdateReplica"]
+
+
 def test_nothing_widens_access_before_bytes_are_proved():
     """Whatever state a replica of ours is in, owner, visibility and members come only with matching bytes."""
     for replica in (None, replace(FRESH, status="queued"), replace(FRESH, status="saving"), replace(FRESH, digest=BAD),
