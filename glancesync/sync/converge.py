@@ -14,6 +14,7 @@ from glancesync.model.image import Image
 from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
 from glancesync.model.task import Trigger
 from glancesync.regions.client import RegionClient
+from glancesync.sync.codes import Code
 from glancesync.sync.context import SyncContext
 from glancesync.sync.execute import Executor, Run
 from glancesync.sync.plan import IN_MAKING, plan_replica
@@ -26,6 +27,10 @@ LOG = logging.getLogger(__name__)
 MAX_ROUNDS = 8
 #: A removal that was reported this long before the image was seen is no race between the two.
 _REMOVAL_RACE_SECONDS = 60.0
+
+
+#: Where every pair of a region stands that left the catalog; its record is kept as it was.
+PARKED = Plan(state=ReplicaState.PARKED, code=Code.REGION_GONE, reason=Code.REGION_GONE.meaning.what)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +62,12 @@ class Converger:
 
     def plan(self, image_id: str, region: str) -> Plan:
         """What a run would do now. Changes nothing anywhere."""
-        return plan_replica(self._look(image_id, region))
+        return PARKED if self._is_gone(region) else plan_replica(self._look(image_id, region))
 
     def _converge(self, image_id: str, region: str, handle: RunHandle) -> Converged:
         moved = 0
+        if self._is_gone(region):
+            return Converged(plan=PARKED, bytes_moved=0)
         if handle.task.trigger is Trigger.RETRY:  # the operator's word that a contested replica may be made again
             self._records.update(image_id, region, restores=0)
         for _ in range(MAX_ROUNDS):
@@ -92,6 +99,9 @@ class Converger:
             stranger = stranger or self._context.find_namesake(target, source)
         return self._context.situation(image_id, region, source=source, replica=replica, known=known, stranger=stranger)
 
+    def _is_gone(self, region: str) -> bool:
+        return region not in {each.name for each in self._context.directory.cascaded()}
+
     def _is_to_be_made(self, source: Image, region: str, known: PairRecord) -> bool:
         """Whether a new replica may meet an image of the same name, and nobody settled that yet."""
         settled = known.replica is not None and known.replica.choice is not None
@@ -117,13 +127,16 @@ class Converger:
             now = self._clock.now()
             columns.update(synced_at=now, source_updated_at=situation.source and situation.source.updated_at)
             record, replica = situation.record, situation.replica
-            if record and record.wanted_at is not None:
-                columns.update(wanted_at=None, lag_seconds=max(0.0, now - record.wanted_at))
+            changed_at = _changed_at(situation)
+            if changed_at is not None:
+                columns.update(wanted_at=None, lag_seconds=max(0.0, now - changed_at))
             if replica is not None:
                 columns.update(replica_id=replica.id, size=replica.size, digest=(record and record.digest)
                                or replica.digest)
                 if record is None or record.verified_at is None:
                     columns.update(verified_at=now)
+        elif plan.code == Code.SOURCE_NOT_READY:
+            columns.update(wanted_at=None)  # how long its user takes to upload it is no lag of the replica
         self._records.update(situation.image_id, situation.region, **columns)
 
     def _note_error(self, image_id: str, region: str, error: GlanceSyncError) -> None:
@@ -149,6 +162,17 @@ def _conflict_columns(plan: Plan, record: ReplicaRecord | None) -> dict[str, obj
     if record is not None and record.stranger_id != plan.conflict.stranger_id:
         columns.update(choice=None, stranger_bytes=None)
     return columns
+
+
+def _changed_at(situation: Situation) -> float | None:
+    """When the change was made that the replica now shows, None when there was none. Glance's own time, in whole
+    seconds, stands in where no report set the clock."""
+    record, source = situation.record, situation.source
+    if record is not None and record.wanted_at is not None:
+        return record.wanted_at
+    if source is None or record is None or record.source_updated_at == source.updated_at:
+        return None
+    return source.updated_at
 
 
 def _saving_since(replica: Image | None, record: ReplicaRecord | None, now: float) -> float | None:
