@@ -62,8 +62,13 @@ def test_a_replica_that_somebody_deleted_comes_back_under_a_new_id(job: MainJob,
     ours = images("demo")
     image_id = ours.create("restored", secrets.token_bytes(70000))["id"]
     job.wait_for(image_id)
+    job.converge()
     images("demo", "RegionTwo").delete(image_id)
     images("demo", "RegionThree").set(image_id, name="scribbled", surprise="x")
+    planned = job.call("POST", "/v1/sync", json={"image_ids": [image_id], "dry_run": True})["plan"]
+    assert {plan["region"]: plan["actions"][0]["action"] for plan in planned} == {
+        "RegionTwo": "CreateReplica", "RegionThree": "UpdateReplica"}
+    assert images("demo", "RegionThree").get(image_id)["name"] == "scribbled"
     job.sync()
     job.converge()
     view = job.wait_for(image_id)["RegionTwo"]

@@ -101,6 +101,8 @@ def test_a_source_that_does_not_match_its_own_hash(job: MainJob, lab: Lab, sync_
     _flip_byte(path, 10 * MIB)
     sync_server.bring_up()
     job.wait_for(good)
+    read = f"GET /v2/images/{good}/file in RegionOne answered 200"
+    assert sync_server.log_path.read_text("utf-8").count(read) == 1, "one read of the source serves all regions"
     views = job.wait_for(rotten, "failed", code="source_corrupt")
     assert "do not match its own hash" in views["RegionTwo"]["reason"]
     job.converge(expected=[f"{rotten} (rotten)"])
