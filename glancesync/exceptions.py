@@ -32,6 +32,7 @@
     |-- WaitError                         503  wait   nothing is wrong, it is only too early
     |   |-- SourceNotReadyError                wait   queued, saving, importing
     |   |-- ReplicaSavingError                 wait   the replica is in `saving`
+    |   |-- SourceUntrustedError               wait   the cascading Glance is not known to be itself
     |   `-- DeletionHeldError                  wait   the brake holds, or the source is not believed
     `-- RunStoppedError                   409  drop   the run must end without writing anything
         |-- LeaseLostError                     drop
@@ -215,6 +216,10 @@ class SourceNotReadyError(WaitError):
 
 class ReplicaSavingError(WaitError):
     code = "replica_saving"
+
+
+class SourceUntrustedError(WaitError):
+    code = "source_untrusted"
 
 
 class DeletionHeldError(WaitError):

@@ -16,6 +16,7 @@ from glancesync.exceptions import (
     RegionConflictError,
     RegionRejectedError,
     SourceCorruptError,
+    SourceUntrustedError,
 )
 from glancesync.model.image import Digest, Image, ImageChanges
 from glancesync.model.replica import IdReason, Origin, ReplicaState
@@ -34,6 +35,10 @@ from glancesync.sync.verify import check_copy, read_digest
 
 LOG = logging.getLogger(__name__)
 DEFAULT_ALGORITHM = "sha512"
+#: The cascading Glance is not known to be itself: nothing is written on the word of another.
+_ANOTHER_SOURCE = frozenset({Code.SOURCE_CHANGED, Code.CANARY_MISSING})
+#: Deletions that follow from what it shows of an image that is there.
+_ON_ITS_WORD = frozenset({IdReason.BYTES_DIFFER.value, IdReason.FORMAT_DIFFERS.value})
 #: What a record holds of an image in the way; all of it goes when the image does.
 _NO_STRANGER = dict.fromkeys(("stranger_id", "stranger_bytes", "differences", "choice"))
 
@@ -64,8 +69,10 @@ class Executor:
         self._algorithms: dict[str, str] = {}
 
     def execute(self, actions: Iterable[act.Action], run: Run) -> None:
-        """Raises what the clients raise, LeaseLostError and TaskCancelledError; what was done until then stays done
-        and the next plan goes on from there."""
+        """Raises what the clients raise, SourceUntrustedError, LeaseLostError and TaskCancelledError; what was done
+        until then stays done and the next plan goes on from there."""
+        if run.source is not None:
+            self._ensure_itself()
         for action in actions:
             run.handle.report(step=type(action).__name__)
             run.handle.ensure_lease()
@@ -172,6 +179,8 @@ class Executor:
     def _delete(self, action: act.DeleteReplica, run: Run) -> None:
         if action.cause in (SOURCE_REMOVED, SOURCE_VANISHED):
             self._ensure_gone(run)
+        if action.cause in _ON_ITS_WORD:
+            self._ensure_believed()
         deletion = Deletion(
             image_id=run.image_id, region=run.region, replica_id=action.replica_id, cause=action.cause,
             trigger=run.handle.task.trigger.value, request_id=run.handle.task.request_id)
@@ -195,6 +204,18 @@ class Executor:
         """The last look: the image is still not there, on the word of a Glance that is still to be believed."""
         if run.reader.find_image(run.image_id, with_members=False) is not None:
             raise RegionConflictError(f"image {run.image_id} is in the cascading region after all; nothing is deleted")
+        self._ensure_believed()
+
+    def _ensure_itself(self) -> None:
+        """A Glance that stands in the place of the cascading one (a cascaded one, an old copy) has images of
+        the same ids: following it would overwrite every replica. Before the first comparison none is known."""
+        if self._trust.canary_id() is None:
+            return
+        trust = self._trust.look()
+        if trust.problem is not None and trust.problem_code in _ANOTHER_SOURCE:
+            raise SourceUntrustedError(trust.problem, retry_after_seconds=HELD_SECONDS)
+
+    def _ensure_believed(self) -> None:
         problem = self._trust.look().problem
         if problem is not None:
             raise DeletionHeldError(problem, retry_after_seconds=HELD_SECONDS)
