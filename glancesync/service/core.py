@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from glancesync.clock import isoformat
 from glancesync.db.engine import Database
 from glancesync.exceptions import InvalidInputError, RegionNotFoundError
 from glancesync.model.event import Event, Operation
@@ -29,6 +30,7 @@ from glancesync.tasks.queue import TaskQueue
 
 LOG = logging.getLogger(__name__)
 _BATCH = 500
+_SCRUB_PRIORITY = -10
 
 
 class Service:
@@ -74,7 +76,8 @@ class Service:
         if any(event.operation is Operation.ALL for event in events):
             self._request_reconcile()
         self._ring()
-        return tasks or self._tasks_of({event.image_id for event in events if event.image_id})
+        tasks = tasks or self._tasks_of({event.image_id for event in events if event.image_id})
+        return sorted(tasks, key=lambda task: task.pair)
 
     def hint(self, image_id: str, *, trigger: Trigger, request_id: str | None) -> list[Task]:
         """Look at the image again in every region that has or should have it."""
@@ -101,6 +104,12 @@ class Service:
                 self._context.records.mark_missing(report.id, missing)
             tasks += self._submit_pairs([Pair(each.image_id, each.region) for each in batch if each.run], submission)
         return tasks + self._submit_pairs(self._settle_missing(report), submission)
+
+    def scrub(self, fraction: float) -> list[Task]:
+        """Have that part of the verified replicas read again, after everything else that is to be done."""
+        names = [each.name for each in self._directory.cascaded()]
+        pairs = [Pair(*pair) for pair in self._context.records.pick_for_scrub(fraction, names)]
+        return self._submit_pairs(pairs, Submission(trigger=Trigger.TIMER, priority=_SCRUB_PRIORITY), wanted=False)
 
     def plan(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None) -> list[dict[str, Any]]:
         """What a submit would do now, image by image and region by region. Changes nothing."""
@@ -170,11 +179,13 @@ class Service:
         return self._queue.list_runs(task_id)
 
     def list_regions(self) -> list[dict[str, Any]]:
-        """The catalog's regions with the number of replicas by state."""
-        counts = self._views.count_states()
-        cascading = self._directory.cascading()
-        return [{"name": region.name, "endpoint": region.endpoint, "cascading": region.cascading,
-                 "images": counts.get(region.name, {})} for region in [cascading, *self._directory.cascaded()]]
+        """The catalog's regions, and those that left it, with the number of replicas by state."""
+        counts, gone = self._views.count_states(), self._views.gone_regions()
+        here = [self._directory.cascading(), *self._directory.cascaded()]
+        return [{"name": region.name, "endpoint": region.endpoint, "cascading": region.cascading, "gone_at": None,
+                 "images": counts.get(region.name, {})} for region in here] + [
+                {"name": name, "endpoint": None, "cascading": False, "gone_at": isoformat(at),
+                 "images": counts.get(name, {})} for name, at in sorted(gone.items())]
 
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""
@@ -199,18 +210,22 @@ class Service:
 
     def _submit_in(self, connection: sa.Connection, image_ids: Sequence[str], wanted: frozenset[str], *,
                    submission: Submission, wanted_at: float, only: frozenset[str] | None = None) -> list[Task]:
-        """The regions that should have the image, and those that have a record of it (they may have to lose it)."""
-        recorded = regions_with_rows(connection, image_ids)
+        """The regions that should have the image, and those that have a record of it (they may have to lose it). One
+        that left the catalog gets nothing: when it comes back it is compared."""
+        here = {each.name for each in self._directory.cascaded()}
+        recorded = {image_id: names & here for image_id, names in regions_with_rows(connection, image_ids).items()}
         pairs = [Pair(image_id, region) for image_id in dict.fromkeys(image_ids)
                  for region in sorted(wanted | recorded.get(image_id, set())) if only is None or region in only]
         ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=wanted_at)
         return self._queue.submit_in(connection, pairs, submission)
 
-    def _submit_pairs(self, pairs: Sequence[Pair], submission: Submission) -> list[Task]:
+    def _submit_pairs(self, pairs: Sequence[Pair], submission: Submission, *, wanted: bool = True) -> list[Task]:
+        """`wanted` starts the clock of their lag: something is to change."""
         now = self._clock.now()
 
         def work(connection: sa.Connection) -> list[Task]:
-            ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=now)
+            if wanted:
+                ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=now)
             return self._queue.submit_in(connection, pairs, submission)
 
         tasks = self._database.run(work) if pairs else []
