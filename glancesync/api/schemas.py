@@ -157,7 +157,8 @@ COMPONENTS: dict[str, Schema] = {
         request_id=_ANY_STRING, at=_TIME, done_at=_WHEN),
     "Plan": _row(image_id=IMAGE_ID, region=_STRING, state=_REPLICA_STATE, reason_code=_ANY_STRING, reason=_ANY_STRING,
                  actions=_list(_row(action=_STRING, detail={"type": "object"})), bytes=_BYTES),
-    "Region": _row(name=_STRING, endpoint=_STRING, cascading={"type": "boolean"},
+    "Region": _row(name=_STRING, endpoint=_ANY_STRING, cascading={"type": "boolean"},
+                   gone_at={**_WHEN, "description": "when it left Keystone's catalog, null while it is in it"},
                    images={"type": "object", "additionalProperties": _BYTES,
                            "description": "number of images by their state in this region"}),
 }

@@ -26,7 +26,8 @@ from glancesync.regions.catalog import Catalog
 from glancesync.regions.directory import RegionDirectory
 from glancesync.regions.factory import RegionClients
 from glancesync.service import Service
-from glancesync.service.timers import PurgeTimer, ReconcileTimer
+from glancesync.service.regions import RegionWatch
+from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.execute import Executor
@@ -51,6 +52,8 @@ class Server:
     service: Service
     trust: SourceTrust
     reconcile_timer: ReconcileTimer
+    region_timer: RegionTimer
+    scrub_timer: ScrubTimer
     purge_timer: PurgeTimer
     app: Any
 
@@ -74,12 +77,16 @@ def build(conf: cfg.ConfigOpts) -> Server:
     doorbell = Doorbell()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
                       request_reconcile=doorbell.ring)
+    watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
     parts = Parts(service=service, settings=settings.api, enforcer=new_enforcer(conf), conf=conf)
     return Server(
         settings=settings, database=database, directory=directory, queue=queue, worker=worker, service=service,
         trust=trust,
         reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell,
                                        guard=worker.guard),
+        region_timer=RegionTimer(watch=watch, interval_seconds=settings.sync.catalog_refresh_seconds, clock=clock,
+                                 guard=worker.guard),
+        scrub_timer=ScrubTimer(service=service, settings=settings.reconcile, clock=clock, guard=worker.guard),
         purge_timer=PurgeTimer(database=database, queue=queue, history_days=settings.worker.history_days, clock=clock,
                                guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))

@@ -57,8 +57,11 @@ class _Daemon:
         alone.take()
         listener = self._listen()
         self._wait_for_regions()
+        server.region_timer.run_once()  # before anything is queued under a name that a region did not have before
         threads = [concurrency.spawn(server.worker.run_forever),
                    concurrency.spawn(server.reconcile_timer.run_forever),
+                   concurrency.spawn(server.region_timer.run_forever),
+                   concurrency.spawn(server.scrub_timer.run_forever),
                    concurrency.spawn(server.purge_timer.run_forever)]
         api = concurrency.spawn(self._serve, listener)
         LOG.info("glance-sync %s serves on %s:%d", __version__, *listener.getsockname()[:2])

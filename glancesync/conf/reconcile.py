@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""[DEFAULT]: how often everything is compared."""
+"""[DEFAULT]: how often everything is compared, and stored bytes are read again."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -10,6 +10,12 @@ OPTS = [
     cfg.IntOpt("reconcile_interval_seconds", default=1200, min=0,
                help="Seconds between two comparisons of all images of all regions. 0: only at start and by hand."),
     cfg.BoolOpt("reconcile_at_start", default=True, help="Compare everything once when the server starts."),
+    cfg.IntOpt("scrub_interval_seconds", default=0, min=0,
+               help="How often a sample of the verified replicas is downloaded and hashed again. One whose stored "
+                    "bytes are wrong is deactivated and replaced. 0: never."),
+    cfg.FloatOpt("scrub_fraction", default=0.01, min=0, max=1,
+                 help="How large a part of the verified replicas each such sample is, at least one replica; those that "
+                      "were read longest ago come first. All of it is read from the cascaded regions each time."),
     cfg.IntOpt("list_page_size", default=200, min=1, max=1000, help="Images asked for in one page of a listing."),
 ]
 
@@ -19,6 +25,8 @@ class ReconcileSettings:
     reconcile_interval_seconds: int = 1200
     reconcile_at_start: bool = True
     list_page_size: int = 200
+    scrub_interval_seconds: int = 0
+    scrub_fraction: float = 0.01
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

@@ -13,6 +13,7 @@ from glancesync.db.engine import Database
 from glancesync.exceptions import GlanceSyncError
 from glancesync.service.core import Service
 from glancesync.service.events import purge_events
+from glancesync.service.regions import RegionWatch
 from glancesync.sync.reconcile import PassReport
 from glancesync.tasks.queue import TaskQueue
 
@@ -59,6 +60,48 @@ class ReconcileTimer:
 
     def _interval(self) -> float:
         return float(self._settings.reconcile_interval_seconds or 10 ** 9)
+
+
+class RegionTimer:
+    """Looks at the catalog every `interval_seconds`."""
+
+    def __init__(self, *, watch: RegionWatch, interval_seconds: float, clock: Clock, guard: Guard) -> None:
+        self._watch = watch
+        self._interval_seconds = interval_seconds
+        self._clock = clock
+        self._guard = guard
+
+    def run_forever(self) -> None:
+        while True:
+            self._clock.sleep(self._interval_seconds)
+            self.run_once()
+
+    def run_once(self) -> None:
+        failed = self._guard("look at the regions", self._watch.run_once)
+        if isinstance(failed, Exception):
+            LOG.warning("the regions could not be looked at, it is tried again: %s", failed)
+
+
+class ScrubTimer:
+    """Has a sample of the verified replicas read again every `scrub_interval_seconds` (0: never)."""
+
+    def __init__(self, *, service: Service, settings: ReconcileSettings, clock: Clock, guard: Guard) -> None:
+        self._service = service
+        self._settings = settings
+        self._clock = clock
+        self._guard = guard
+
+    def run_forever(self) -> None:
+        while self._settings.scrub_interval_seconds:
+            self._clock.sleep(self._settings.scrub_interval_seconds)
+            self.run_once()
+
+    def run_once(self) -> None:
+        found = self._guard("choose replicas to read again", self._service.scrub, self._settings.scrub_fraction)
+        if isinstance(found, Exception):
+            LOG.warning("no replicas are read again this time: %s", found)
+        elif found:
+            LOG.info("the stored bytes of %d replicas are read again", len(found))
 
 
 class PurgeTimer:

@@ -14,8 +14,11 @@ from glancesync.db.schema import images, replicas, tasks
 from glancesync.exceptions import GlanceSyncError, ImageNotFoundError
 from glancesync.model.replica import ReplicaState
 from glancesync.model.sort import BY_ID, Sort
+from glancesync.service.regions import gone_regions
+from glancesync.sync.codes import Code
 
 _LIVE = ("waiting", "running")
+_PARKED = Code.REGION_GONE
 
 
 class ImageViews:
@@ -29,7 +32,7 @@ class ImageViews:
         """`filters`: state, region, reason_code of at least one of its regions."""
         def work(connection: sa.Connection) -> list[dict[str, Any]]:
             key, identity = _sort_key(sort), replicas.c.image_id
-            query = sa.select(identity).distinct().where(*_conditions(filters)).limit(limit).order_by(
+            query = sa.select(identity).distinct().where(*_conditions(connection, filters)).limit(limit).order_by(
                 *paging.order(key, identity, sort))
             if owner is not None or sort.key != "id":
                 query = query.outerjoin(images, images.c.image_id == identity)
@@ -61,22 +64,35 @@ class ImageViews:
 
         return self._database.read(work)
 
+    def gone_regions(self) -> dict[str, float]:
+        """Regions that left the catalog, and when."""
+        return self._database.read(gone_regions)
+
     def count_states(self) -> dict[str, dict[str, int]]:
         """Region to state to number of replicas."""
         def work(connection: sa.Connection) -> dict[str, dict[str, int]]:
             found: dict[str, dict[str, int]] = {}
+            gone = gone_regions(connection)
             for region, state, count in connection.execute(
                     sa.select(replicas.c.region, replicas.c.state, sa.func.count()).group_by(
                         replicas.c.region, replicas.c.state)):
-                found.setdefault(region, {})[state] = count
+                shown = ReplicaState.PARKED.value if region in gone else state
+                counts = found.setdefault(region, {})
+                counts[shown] = counts.get(shown, 0) + count
             return found
 
         return self._database.read(work)
 
 
-def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-    return [replicas.c[name] == filters[name] for name in ("state", "region", "reason_code")
-            if filters.get(name) is not None]
+def _conditions(connection: sa.Connection, filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+    """What is parked is so because of its region; the records keep what they said before."""
+    gone, state = list(gone_regions(connection)), filters.get("state")
+    found = [replicas.c[name] == filters[name] for name in ("region", "reason_code") if filters.get(name) is not None]
+    if state == ReplicaState.PARKED.value:
+        found.append(replicas.c.region.in_(gone))
+    elif state is not None:
+        found += [replicas.c.state == state, replicas.c.region.not_in(gone)]
+    return found
 
 
 def _sort_key(sort: Sort) -> sa.ColumnElement[Any]:
@@ -98,13 +114,17 @@ def _views(connection: sa.Connection, image_ids: Sequence[str]) -> list[dict[str
         sa.select(images).where(images.c.image_id.in_(image_ids))).mappings()}
     works = {(row["image_id"], row["region"]): row for row in connection.execute(
         sa.select(tasks).where(tasks.c.image_id.in_(image_ids))).mappings()}
+    gone = gone_regions(connection)
     found: dict[str, dict[str, Any]] = {}
     for row in connection.execute(sa.select(replicas).where(replicas.c.image_id.in_(image_ids))
                                   .order_by(replicas.c.image_id, replicas.c.region)).mappings():
         image_id = row["image_id"]
         if image_id not in found:
             found[image_id] = _image_view(image_id, shown.get(image_id))
-        found[image_id]["regions"].append(_region_view(row, works.get((image_id, row["region"]))))
+        view = _region_view(row, works.get((image_id, row["region"])))
+        if row["region"] in gone:
+            view.update(state=ReplicaState.PARKED.value, reason_code=_PARKED.value, reason=_PARKED.meaning.what)
+        found[image_id]["regions"].append(view)
     return [found[image_id] for image_id in image_ids if image_id in found]
 
 

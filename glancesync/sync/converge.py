@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glancesync.exceptions import GlanceSyncError, IdBurnedError, RegionConflictError, Verdict
 from glancesync.model.image import Image
@@ -77,7 +77,7 @@ class Converger:
             plan = plan_replica(situation)
             if not plan.actions:
                 self._note_end(situation, plan)
-                return Converged(plan=plan, bytes_moved=moved)
+                return Converged(plan=_look_at_removal_again(plan, situation), bytes_moved=moved)
             run = Run(image_id=image_id, region=region, source=situation.source, handle=handle,
                       reader=self._context.source_client(), target=self._context.directory.client(region))
             try:
@@ -142,6 +142,15 @@ class Converger:
     def _note_error(self, image_id: str, region: str, error: GlanceSyncError) -> None:
         state = ReplicaState.WAITING if error.verdict is Verdict.WAIT else ReplicaState.FAILED
         self._records.update(image_id, region, state=state, reason_code=error.code, reason=str(error))
+
+
+def _look_at_removal_again(plan: Plan, situation: Situation) -> Plan:
+    """An image is there though its removal was reported a moment ago. Unless it goes now, that is no proof: it must not
+    wait for a day when the image is not shown for another reason."""
+    if situation.source is None or situation.removal is None or plan.delay_seconds is not None:
+        return plan
+    rest = situation.removal.removed_at + _REMOVAL_RACE_SECONDS - situation.now
+    return plan if rest < 0 else replace(plan, delay_seconds=rest + 1)
 
 
 def _find_replica(target: RegionClient, image_id: str, record: ReplicaRecord | None) -> Image | None:

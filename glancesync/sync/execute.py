@@ -84,7 +84,7 @@ class Executor:
 
     @_do.register
     def _create(self, action: act.CreateReplica, run: Run) -> None:
-        self._note(run, replica_id=action.new.id, origin=Origin.INTENDED)
+        self._note(run, replica_id=action.new.id, origin=Origin.INTENDED, digest=None, size=None, verified_at=None)
         try:
             run.target.create_image(action.new)
         except IdBurnedError:

@@ -202,10 +202,19 @@ class Reconciler:
                 if self._context.source_client().find_image(record.image_id, with_members=False) is not None:
                     continue
             side.report.surplus += 1
-            yield Finding(image_id=record.image_id, region=region, missing=True,
-                          run=record.state is not ReplicaState.SOURCE_MISSING or record.reason_code in HELD,
-                          plan=Plan(state=ReplicaState.SOURCE_MISSING, code=Code.SOURCE_MISSING,
-                                    reason="no image in the cascading region for this replica"))
+            yield _without_image(record, missing=True)
+        seen = {record.image_id for record in owners.values()}
+        for image_id, record in records.items():
+            # Neither an image nor, under its own id, a replica: what was written down of it holds no more.
+            if image_id not in window and image_id not in seen and record.state is not ReplicaState.DELETED:
+                yield _without_image(record, missing=record.origin is not None)
+
+
+def _without_image(record: ReplicaRecord, *, missing: bool) -> Finding:
+    return Finding(image_id=record.image_id, region=record.region, missing=missing,
+                   run=record.state is not ReplicaState.SOURCE_MISSING or record.reason_code in HELD,
+                   plan=Plan(state=ReplicaState.SOURCE_MISSING, code=Code.SOURCE_MISSING,
+                             reason="no image in the cascading region for this replica"))
 
 
 def needs_run(plan: Plan, record: ReplicaRecord | None, source: Image) -> bool:

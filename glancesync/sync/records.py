@@ -6,6 +6,7 @@ Rows are per (image, region); only the run that holds the pair's task writes its
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -125,6 +126,24 @@ class ReplicaRecords:
             return [(row.image_id, row.region) for row in connection.execute(
                 sa.select(replicas.c.image_id, replicas.c.region).where(
                     missed, replicas.c.missing_confirmed_at.is_not(None)).limit(limit))]
+
+        return self._database.run(work)
+
+    def pick_for_scrub(self, fraction: float, regions: Sequence[str]) -> list[tuple[str, str]]:
+        """Mark that part (at least one) of the verified replicas in these regions to be read again, those first that
+        were read longest ago; returns their (image id, region)."""
+        verified = sa.and_(replicas.c.state == ReplicaState.IN_SYNC.value, replicas.c.verified_at.is_not(None),
+                           replicas.c.digest_value.is_not(None), replicas.c.region.in_(regions))
+
+        def work(connection: sa.Connection) -> list[tuple[str, str]]:
+            count = connection.scalar(sa.select(sa.func.count()).select_from(replicas).where(verified)) or 0
+            last_read = sa.func.coalesce(replicas.c.scrubbed_at, replicas.c.verified_at)
+            pairs = [(row.image_id, row.region) for row in connection.execute(
+                sa.select(replicas.c.image_id, replicas.c.region).where(verified).order_by(
+                    last_read, replicas.c.image_id).limit(math.ceil(count * fraction)))]
+            for image_id, region in pairs:
+                connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(scrub_wanted=True))
+            return pairs
 
         return self._database.run(work)
 

@@ -66,11 +66,19 @@ class Plan:
     conflict: Conflict | None = None
 
 
+#: Clocks of two regions are not further apart, or no token would be valid.
+_CLOCKS_APART_SECONDS = 86400.0
+
+
 def is_ours(situation: Situation) -> bool:
     """Whether this server answers for the replica: it created or adopted it, or meant to create it and the image looks
-    exactly as it creates them (the answer to the create request may have been lost)."""
+    exactly as it creates them (the answer to the create request may have been lost). One that came into being after
+    ours was verified is another: a region that was emptied gives its ids out again, to anybody."""
     record, replica = situation.record, situation.replica
     if record is None or replica is None or record.replica_id != replica.id:
+        return False
+    if (record.verified_at is not None and replica.created_at is not None
+            and replica.created_at > record.verified_at + _CLOCKS_APART_SECONDS):
         return False
     if record.origin is Origin.INTENDED:
         return (replica.owner == situation.service_project_id and replica.os_hidden

@@ -163,8 +163,9 @@ class FakeService:
 
     def list_regions(self) -> list[dict[str, Any]]:
         self._record("list_regions")
-        return [{"name": "RegionOne", "endpoint": "http://192.0.2.1/image", "cascading": True, "images": {}},
-                {"name": "RegionTwo", "endpoint": "http://192.0.2.2/image", "cascading": False,
+        return [{"name": "RegionOne", "endpoint": "http://192.0.2.1/image", "cascading": True, "gone_at": None,
+                 "images": {}},
+                {"name": "RegionTwo", "endpoint": "http://192.0.2.2/image", "cascading": False, "gone_at": None,
                  "images": {"in_sync": 3}}]
 
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:

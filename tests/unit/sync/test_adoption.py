@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from glancesync.exceptions import DeletionHeldError, ImageNotFoundError, StateConflictError
+from glancesync.model.image import ImageChanges
 from glancesync.model.replica import ConflictChoice, IdReason, Origin, ReplicaState, StrangerBytes
 from glancesync.service.conflicts import Chosen
 from tests.fixtures.memory_cloud import MemoryCloud
@@ -196,8 +197,6 @@ class TestTheSameName:
         assert (cloud.record(first.id).origin, cloud.record(second.id).origin) == (Origin.CREATED, Origin.ADOPTED)
 
     def test_it_ends_when_the_other_is_renamed(self, cloud):
-        from glancesync.model.image import ImageChanges
-
         image = cloud.upload(b"data", name="cirros")
         there = cloud.upload(b"other", region=cloud.two, name="cirros")
         cloud.compare()
