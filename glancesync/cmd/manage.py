@@ -108,12 +108,12 @@ def _image_show(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
         print(f"  {region['region']}: {region['state']} as {region['replica_id'] or '-'}"
               + (f" ({region['id_reason']})" if region["id_reason"] else "")
               + (f", {digest['algorithm']} {digest['value'][:16]}..." if digest else "")
-              + (f", {region['reason']}" if region["reason"] else ""))
+              + (f", {_printable(region['reason'])}" if region["reason"] else ""))
     return 0
 
 
 def _printable(text: str) -> str:
-    """A name is a user's: what would steer the terminal is shown, not sent."""
+    """Names of images and properties are a user's: what would steer the terminal is shown, not sent."""
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
@@ -157,7 +157,8 @@ def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
     plans = service.plan(image_ids=None, regions=given.region)
     for plan in plans:
         actions = ", ".join(action["action"] for action in plan["actions"]) or "nothing to do"
-        print(f"{plan['image_id']}  {plan['region']}  {plan['reason_code']}: {actions} ({plan['reason']})")
+        reason = _printable(plan["reason"])
+        print(f"{plan['image_id']}  {plan['region']}  {plan['reason_code']}: {actions} ({reason})")
     print(f"{len(plans)} pairs of image and region stand out")
     return 1 if plans else 0
 

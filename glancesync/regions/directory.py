@@ -31,6 +31,7 @@ class RegionDirectory:
         self._interface = interface
         self._clock = clock
         self._regions: dict[str, Region] = {}
+        self._left_out: frozenset[str] = frozenset()
         self._cascading: str | None = None
         self._read_at: float | None = None
 
@@ -44,6 +45,11 @@ class RegionDirectory:
             LOG.info("region %s: %s", name, "cascading" if name == cascading else "cascaded")
         for name in sorted(set(self._regions) - names):
             LOG.warning("region %s left the catalog", name)
+        left_out = frozenset(entry.region for entry in entries) - names
+        for name in sorted(left_out - self._left_out):
+            LOG.warning("region %s is left out: its image endpoint is none that can be used, or that of another region",
+                        name)
+        self._left_out = left_out
         self._regions = {region.name: region for region in found}
         self._cascading = cascading
         self._read_at = self._clock.monotonic()

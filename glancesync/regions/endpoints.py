@@ -54,7 +54,9 @@ def find_region_by_endpoint(entries: Iterable[CatalogEntry], url: str) -> str | 
 
 
 def select_regions(entries: Iterable[CatalogEntry], interface: str, cascading_region: str) -> list[Region]:
-    """One region for each name, sorted: its endpoint of the wanted interface, else the public one.
+    """One region for each name, sorted: its endpoint of the wanted interface, else the public one. Where regions share
+    a Glance only one of them has it, the cascading one before all: two that work on the same images would each take the
+    other's for strangers, or for uploads that died.
 
     Raises ConfigurationError when the cascading region is not among them; the message lists those that are.
     """
@@ -68,8 +70,10 @@ def select_regions(entries: Iterable[CatalogEntry], interface: str, cascading_re
     if cascading_region not in chosen:
         raise ConfigurationError(f"the cascading region {cascading_region!r} has no {interface} or public image "
                                  f"endpoint in Keystone's catalog; {_known(chosen)}")
+    first = {url: name for name, url in sorted(chosen.items(), reverse=True)} | {
+        chosen[cascading_region]: cascading_region}
     return [Region(name=name, endpoint=url, cascading=name == cascading_region)
-            for name, url in sorted(chosen.items())]
+            for name, url in sorted(chosen.items()) if first[url] == name]
 
 
 def resolve_cascading(entries: Sequence[CatalogEntry], cascading_region: str | None,

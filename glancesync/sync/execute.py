@@ -164,7 +164,7 @@ class Executor:
             try:
                 run.target.set_member_status(action.replica_id, action.member_id, action.status)
             except MemberNotFoundError as error:
-                raise RegionConflictError(f"member {action.member_id} of image {action.replica_id} in {run.region} "
+                raise RegionConflictError(f"member {action.member_id!r} of image {action.replica_id} in {run.region} "
                                          "was removed meanwhile; it is looked at again") from error
 
     @_do.register

@@ -37,7 +37,8 @@ def test_image_show_resolves_both_ids_and_prints_no_escapes(config, capsys, tmp_
     records = ReplicaRecords(database, ManualClock())
     records.note_image(Image(id=IMAGE_ID, status="active", name="evil\x1b[2J", owner="demo"), now=1.0)
     records.update(IMAGE_ID, "RegionTwo", state=ReplicaState.IN_SYNC, replica_id=REPLICA_ID, origin=Origin.CREATED,
-                   id_reason=IdReason.ID_BURNED, digest=Digest(algorithm="sha512", value="ab" * 64))
+                   reason="differs in property \x1b[2J", id_reason=IdReason.ID_BURNED,
+                   digest=Digest(algorithm="sha512", value="ab" * 64))
     database.close()
     capsys.readouterr()
     for given in (IMAGE_ID, REPLICA_ID):

@@ -86,6 +86,13 @@ def test_one_region_for_each_name() -> None:
         Region(name="Two", endpoint="https://two.example/image")]
 
 
+def test_regions_that_share_a_glance_do_not_both_work_on_it() -> None:
+    shared = [*ENTRIES, entry("Alias", "http://ONE.example:9292/v2"), entry("Two too", "https://two.example/image/")]
+    assert [(each.name, each.cascading) for each in select_regions(shared, "public", "One")] == [
+        ("One", True), ("Two", False)]
+    assert [each.name for each in select_regions(shared, "public", "Alias")] == ["Alias", "Two"]
+
+
 def test_it_does_not_depend_on_the_catalogs_order() -> None:
     doubled = [*ENTRIES, entry("One", "http://another.example")]
     assert select_regions(doubled, "public", "One") == select_regions(doubled[::-1], "public", "One")
