@@ -148,11 +148,11 @@ def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
     if not given.dry_run:
         report = PassReport()
         service.check_regions(given.region)
-        tasks = service.reconcile(report, regions=given.region)
+        service.reconcile(report, regions=given.region)
         for name, seen in sorted(report.regions.items()):
             print(f"{name}: {seen.images} images, {seen.findings} to be looked at, {seen.surplus} without an image, "
                   f"{seen.foreign} not ours" + (f"; broke off: {seen.error}" if seen.error else ""))
-        print(f"{len(tasks)} tasks are queued for the server")
+        print(f"{report.tasks} tasks are queued for the server")
         return 1 if any(seen.error for seen in report.regions.values()) else 0
     plans = service.plan(image_ids=None, regions=given.region)
     for plan in plans:

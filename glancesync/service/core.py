@@ -31,6 +31,8 @@ from glancesync.tasks.queue import TaskQueue
 LOG = logging.getLogger(__name__)
 _BATCH = 500
 _SCRUB_PRIORITY = -10
+#: Of so many tasks a comparison tells the ids; a first one may make millions.
+_TASKS_TOLD = 10000
 
 
 class Service:
@@ -58,7 +60,7 @@ class Service:
     def submit_events(self, events: Sequence[Event]) -> list[Task]:
         """Store what the filter reported and submit the images it names, in one transaction. Idempotent by event id:
         an event that was seen before starts nothing again, but its tasks are answered."""
-        regions, now = self._wanted_regions(), self._clock.now()
+        regions, here, now = self._wanted_regions(), self._cascaded_names(), self._clock.now()
         canary = self._context.trust.canary_id()
         events = [event for event in events if canary is None or event.image_id != canary]
 
@@ -67,7 +69,7 @@ class Service:
             tasks: dict[str, Task] = {}
             for event in fresh:
                 if event.image_id is not None:
-                    found = self._submit_in(connection, [event.image_id], regions, wanted_at=min(event.at, now),
+                    found = self._submit_in(connection, [event.image_id], regions, here, wanted_at=min(event.at, now),
                                             submission=Submission(trigger=Trigger.EVENT, request_id=event.request_id))
                     tasks.update((task.id, task) for task in found)
             return list(tasks.values())
@@ -94,7 +96,7 @@ class Service:
     def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None,
                   trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None) -> list[Task]:
         """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
-        comparisons missed, if the source can be believed."""
+        comparisons missed, if the source can be believed. Returns the first tasks, `report` counts them all."""
         self._context.trust.prepare()
         submission = Submission(trigger=trigger, request_id=request_id)
         tasks: list[Task] = []
@@ -102,8 +104,12 @@ class Service:
             missing = [(finding.image_id, finding.region) for finding in batch if finding.missing]
             if missing:
                 self._context.records.mark_missing(report.id, missing)
-            tasks += self._submit_pairs([Pair(each.image_id, each.region) for each in batch if each.run], submission)
-        return tasks + self._submit_pairs(self._settle_missing(report), submission)
+            found = self._submit_pairs([Pair(each.image_id, each.region) for each in batch if each.run], submission)
+            report.tasks += len(found)
+            tasks += found[:_TASKS_TOLD - len(tasks)]
+        found = self._submit_pairs(self._settle_missing(report), submission)
+        report.tasks += len(found)
+        return tasks + found[:_TASKS_TOLD - len(tasks)]
 
     def scrub(self, fraction: float) -> list[Task]:
         """Have that part of the verified replicas read again, after everything else that is to be done."""
@@ -198,24 +204,25 @@ class Service:
     def _submit_images(self, image_ids: Sequence[str], regions: Sequence[str] | None, *, trigger: Trigger,
                        request_id: str | None) -> list[Task]:
         names = frozenset(regions) if regions is not None else None
-        wanted, now = self._wanted_regions(), self._clock.now()
+        wanted, here, now = self._wanted_regions(), self._cascaded_names(), self._clock.now()
+        if names is not None:
+            wanted, here = wanted & names, here & names
 
         def work(connection: sa.Connection) -> list[Task]:
-            return self._submit_in(connection, image_ids, wanted, only=names, wanted_at=now,
+            return self._submit_in(connection, image_ids, wanted, here, wanted_at=now,
                                    submission=Submission(trigger=trigger, request_id=request_id))
 
         tasks = self._database.run(work)
         self._ring()
         return tasks
 
-    def _submit_in(self, connection: sa.Connection, image_ids: Sequence[str], wanted: frozenset[str], *,
-                   submission: Submission, wanted_at: float, only: frozenset[str] | None = None) -> list[Task]:
+    def _submit_in(self, connection: sa.Connection, image_ids: Sequence[str], wanted: frozenset[str],  # noqa: PLR0913
+                   here: frozenset[str], *, submission: Submission, wanted_at: float) -> list[Task]:
         """The regions that should have the image, and those that have a record of it (they may have to lose it). One
         that left the catalog gets nothing: when it comes back it is compared."""
-        here = {each.name for each in self._directory.cascaded()}
         recorded = {image_id: names & here for image_id, names in regions_with_rows(connection, image_ids).items()}
         pairs = [Pair(image_id, region) for image_id in dict.fromkeys(image_ids)
-                 for region in sorted(wanted | recorded.get(image_id, set())) if only is None or region in only]
+                 for region in sorted(wanted | recorded.get(image_id, set()))]
         ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=wanted_at)
         return self._queue.submit_in(connection, pairs, submission)
 
@@ -251,9 +258,12 @@ class Service:
         return [task for image_id in sorted(image_ids)
                 for task in self._queue.list_tasks(TaskFilter(image_id=image_id), 1000, None)]
 
+    def _cascaded_names(self) -> frozenset[str]:
+        """Never to be called in a transaction: Keystone may have to be asked."""
+        return frozenset(each.name for each in self._directory.cascaded())
+
     def _wanted_regions(self) -> frozenset[str]:
-        cascaded = [each.name for each in self._directory.cascaded()]
-        return select_region_names(self._context.settings.sync_strategy, cascaded)
+        return select_region_names(self._context.settings.sync_strategy, self._cascaded_names())
 
     def check_regions(self, names: Sequence[str] | None) -> None:
         known = {each.name for each in self._directory.cascaded()}

@@ -19,6 +19,7 @@ from glancesync.tasks.queue import TaskQueue
 
 LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 30.0
+_RETRY_MOST_SECONDS = 3600.0
 _PURGE_INTERVAL_SECONDS = 3600.0
 #: The worker's guard: gives the result or the error, so that a loop never ends by one.
 Guard = Callable[..., Any]
@@ -37,25 +38,29 @@ class ReconcileTimer:
 
     def run_forever(self) -> None:
         delay = 0.0 if self._settings.reconcile_at_start else self._interval()
+        soon = _RETRY_SECONDS
         while True:
             self._doorbell.wait(delay)
-            delay = self._interval() if self._guard("compare all images", self.run_once) is True else _RETRY_SECONDS
+            if self._guard("compare all images", self.run_once) is True:
+                delay, soon = self._interval(), _RETRY_SECONDS
+            else:  # a region that is away for days must not have all others listed again and again
+                delay, soon = min(soon, self._interval()), min(2 * soon, _RETRY_MOST_SECONDS)
 
     def run_once(self) -> bool:
         """Whether the pass saw every region; a pass that did not is repeated soon."""
         report = PassReport()
         started = self._clock.monotonic()
         try:
-            tasks = self._service.reconcile(report)
+            self._service.reconcile(report)
         except GlanceSyncError as error:
-            LOG.warning("comparing all images broke off and is repeated in %d s: %s", _RETRY_SECONDS, error)
+            LOG.warning("comparing all images broke off and is repeated soon: %s", error)
             return False
         seconds = self._clock.monotonic() - started
         for name, seen in sorted(report.regions.items()):
             LOG.info("compared %d images with %d of %s: %d to be looked at, %d replicas without an image, %d images "
                      "that are not ours%s", report.images, seen.images, name, seen.findings, seen.surplus, seen.foreign,
                      f"; broke off: {seen.error}" if seen.error else "")
-        LOG.info("the comparison took %.1f s and submitted %d tasks", seconds, len(tasks))
+        LOG.info("the comparison took %.1f s and submitted %d tasks", seconds, report.tasks)
         return all(seen.error is None for seen in report.regions.values())
 
     def _interval(self) -> float:

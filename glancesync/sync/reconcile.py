@@ -60,11 +60,13 @@ class RegionReport:
 
 @dataclass(kw_only=True)
 class PassReport:
-    """One comparison. `complete`: the source was listed to its end, and the canary was in it."""
+    """One comparison. `complete`: the source was listed to its end, and the canary was in it; `tasks`: so many were
+    submitted because of it."""
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     images: int = 0
     complete: bool = False
+    tasks: int = 0
     regions: dict[str, RegionReport] = field(default_factory=dict)
 
     def compared_regions(self) -> list[str]:

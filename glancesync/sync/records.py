@@ -109,7 +109,7 @@ class ReplicaRecords:
                        limit: int = 1000) -> list[tuple[str, str]]:
         """After a comparison that can be believed: begin, confirm or end what is known to be missing in the regions
         that it saw whole. Returns (image id, region) of replicas that two comparisons missed and that are still
-        there, at most `limit`."""
+        there, at most `limit`: those first that were looked at longest ago, for some stay for ever."""
         now = self._clock.now()
         missed = sa.and_(replicas.c.missing_pass == pass_id, replicas.c.region.in_(regions))
 
@@ -125,7 +125,7 @@ class ReplicaRecords:
                 replicas.c.missing_since < now).values(missing_confirmed_at=now))
             return [(row.image_id, row.region) for row in connection.execute(
                 sa.select(replicas.c.image_id, replicas.c.region).where(
-                    missed, replicas.c.missing_confirmed_at.is_not(None)).limit(limit))]
+                    missed, replicas.c.missing_confirmed_at.is_not(None)).order_by(replicas.c.updated_at).limit(limit))]
 
         return self._database.run(work)
 
