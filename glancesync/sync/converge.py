@@ -20,7 +20,7 @@ from glancesync.sync.execute import Executor, Run
 from glancesync.sync.plan import IN_MAKING, plan_replica
 from glancesync.sync.records import PairRecord
 from glancesync.sync.run import RunHandle
-from glancesync.sync.situation import Plan, Situation
+from glancesync.sync.situation import Plan, Situation, is_ours
 
 LOG = logging.getLogger(__name__)
 #: create and fill, reveal, see that nothing differs; more only when somebody changes things meanwhile.
@@ -116,6 +116,9 @@ class Converger:
             if situation.record is not None and situation.record.missing_since is not None:
                 self._records.update(situation.image_id, situation.region, missing_pass=None, missing_since=None,
                                      missing_confirmed_at=None)
+        if situation.record is not None and situation.record.origin is Origin.INTENDED and is_ours(situation):
+            # The create request's answer was lost. It is told by its looks, which it will not keep.
+            self._records.update(situation.image_id, situation.region, origin=Origin.CREATED)
         since = _saving_since(situation.replica, situation.record, situation.now)
         if since != (situation.record.saving_since if situation.record else None):
             self._records.update(situation.image_id, situation.region, saving_since=since)
