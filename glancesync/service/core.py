@@ -128,6 +128,9 @@ class Service:
                 for image_id in image_ids for name in names]
 
     def retry_task(self, task_id: str) -> Task:
+        """Also the operator's word that a contested replica may be made again. Raises TaskNotFoundError."""
+        task = self._queue.get_task(task_id)
+        self._context.records.update(task.image_id, task.region, restores=0)
         task = self._queue.retry(task_id)
         self._ring()
         return task

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from glancesync.exceptions import GlanceSyncError, IdBurnedError, RegionConflictError, Verdict
 from glancesync.model.image import Image
 from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
-from glancesync.model.task import Trigger
 from glancesync.regions.client import RegionClient
 from glancesync.sync.codes import Code
 from glancesync.sync.context import SyncContext
@@ -68,8 +67,6 @@ class Converger:
         moved = 0
         if self._is_gone(region):
             return Converged(plan=PARKED, bytes_moved=0)
-        if handle.task.trigger is Trigger.RETRY:  # the operator's word that a contested replica may be made again
-            self._records.update(image_id, region, restores=0)
         for _ in range(MAX_ROUNDS):
             handle.check()
             situation = self._look(image_id, region)
