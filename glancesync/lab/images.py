@@ -145,8 +145,11 @@ class Images:
         if record["protected"]:
             self.set(image_id, protected=False)
         answer = self._call("DELETE", f"/v2/images/{image_id}", raise_exc=False)
-        gone = answer.status_code in (requests.codes.no_content, requests.codes.not_found)
-        if not gone and self.find(image_id) is not None:  # somebody else may delete it at the same moment
+        if answer.status_code in (requests.codes.no_content, requests.codes.not_found):
+            return
+        # Somebody else may delete it at the same moment: Glance shows it as deleted for an instant.
+        left = self.find(image_id)
+        if left is not None and left["status"] != "deleted":
             raise LabError(f"{image_id} cannot be removed: {answer.status_code} {answer.text}")
 
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:
