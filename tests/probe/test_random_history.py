@@ -12,18 +12,20 @@ import pytest
 
 from glancesync.lab.cloud import Lab
 from glancesync.lab.state import LabOptions
-from tests.fixtures.history import History, Shape, prepare_server
+from tests.fixtures.history import History, prepare_server
+from tests.fixtures.history_plan import Shape
 
 SEED_VARIABLE = "GLANCESYNC_HISTORY_SEED"
 
 
 @pytest.fixture
 def broken_lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    """A lab that no other test has to live in afterwards. Tokens end soon; its logs stay when the test failed."""
+    """A lab that no other test has to live in afterwards; its logs stay when the test failed. Its tokens are renewed
+    all the time: keystoneauth takes a new one in the last two minutes of each."""
     cloud = Lab(tmp_path / "cloud")
     failed_before = request.session.testsfailed
     try:
-        cloud.up(LabOptions(token_expiration_seconds=90), with_server=False)
+        cloud.up(LabOptions(token_expiration_seconds=150), with_server=False)
         yield cloud
     finally:
         cloud.down(keep=request.session.testsfailed > failed_before)

@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from glancesync.lab.cloud import Lab  # noqa: E402 - run as a script, the root is not on the path before
 from glancesync.lab.state import LabOptions  # noqa: E402
-from tests.fixtures.history import History, Shape, prepare_server  # noqa: E402
+from tests.fixtures.history import History, prepare_server  # noqa: E402
+from tests.fixtures.history_plan import Shape  # noqa: E402
 from tests.fixtures.history_report import Report  # noqa: E402
 
 #: Chapters whose images live at once.
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lab = Lab(directory / "cloud")
     found: list[str] = ["it did not come to its end"]
     try:
-        lab.up(LabOptions(token_expiration_seconds=120), with_server=False)
+        lab.up(LabOptions(token_expiration_seconds=180), with_server=False)
         prepare_server(lab)
         found = _tell(lab, options, directory)
     finally:
@@ -52,8 +53,8 @@ def _tell(lab: Lab, options: argparse.Namespace, directory: Path) -> list[str]:
     told: list[tuple[History, Report]] = []
     while time.monotonic() < end:
         seed = f"{options.seed}/{len(told) + 1}"
-        history = History(lab, seed, Shape(operations=options.operations, settle_seconds=180),
-                          directory / f"chapter-{len(told) + 1}.log")
+        shape = Shape(operations=options.operations, copy_faults=3, extra_faults=6, settle_seconds=180)
+        history = History(lab, seed, shape, directory / f"chapter-{len(told) + 1}.log")
         report = history.run()
         told.append((history, report))
         print(report.sentence(), flush=True)
