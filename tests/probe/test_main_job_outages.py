@@ -90,10 +90,11 @@ def _from(path: Path, offset: int) -> bytes:
     return path.read_bytes()[offset:]
 
 
-def test_a_source_that_does_not_match_its_own_hash(job: MainJob, lab: Lab, sync_server: SyncServer,
-                                                   images: ImagesOf) -> None:
+def test_a_source_that_does_not_match_its_own_hash(job: MainJob, lab: Lab, images: ImagesOf,
+                                                   start_server: Callable[..., SyncServer]) -> None:
     """Nothing of it becomes active, others are not hurt, it is not tried again and again; mended, it is copied under
     its own id."""
+    sync_server = start_server({"transfer": {"tee_gather_seconds": 10}})
     sync_server.stop()
     ours = images("demo")
     rotten, good = (ours.create(name, secrets.token_bytes(20 * MIB))["id"] for name in ("rotten", "good"))
