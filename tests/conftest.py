@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.cloud", "tests.fixtures.images", "tests.fixtures.main_job"]
+pytest_plugins = ["tests.fixtures.cloud", "tests.fixtures.images", "tests.fixtures.main_job",
+                  "tests.fixtures.trusting"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -23,7 +23,7 @@ from glancesync.sync.actions import CopyBytes, describe
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.reconcile import Finding, PassReport, Reconciler
-from glancesync.sync.records import ensure_rows, regions_with_rows
+from glancesync.sync.records import ensure_rows, new_pass_id, regions_with_rows
 from glancesync.sync.situation import Plan
 from glancesync.sync.strategy import select_region_names
 from glancesync.tasks.queue import TaskQueue
@@ -98,6 +98,7 @@ class Service:
         """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
         comparisons missed, if the source can be believed. Returns the first tasks, `report` counts them all."""
         self._context.trust.prepare()
+        report.id = new_pass_id(self._clock.now())
         submission = Submission(trigger=trigger, request_id=request_id)
         tasks: list[Task] = []
         for batch in _batches(self._reconciler.compare(report, regions=regions)):
@@ -245,12 +246,12 @@ class Service:
 
     def _settle_missing(self, report: PassReport) -> list[Pair]:
         trust = self._context.trust
-        if not report.complete:
-            LOG.error("the comparison did not see the canary image in the cascading region; what it missed is not "
-                      "taken for deleted (%s)", trust.look().problem)
-            return []
-        trust.note_count(report.images)
-        if trust.look().problem is not None:
+        if report.complete:
+            trust.note_count(report.images)
+        problem = trust.look().problem
+        if problem is not None or not report.complete:
+            LOG.error("ALARM: what this comparison missed in the cascading region is not taken for deleted: %s",
+                      problem or "it did not see the canary image")
             return []
         trust.mark()
         pairs = self._context.records.settle_missing(report.id, report.compared_regions(),

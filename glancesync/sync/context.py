@@ -61,12 +61,11 @@ class SyncContext:
 
     def situation(self, image_id: str, region: str, *, source: Image | None, replica: Image | None,  # noqa: PLR0913
                   known: PairRecord, stranger: Image | None = None) -> Situation:
-        """All that a plan is made from. The cascading Glance is asked for its canary only where a deletion may
-        follow."""
-        deleting = source is None and replica is not None
+        """All that a plan is made from. The cascading Glance is asked for its canary only where it does not show the
+        image."""
         return Situation(
             image_id=image_id, region=region, source=source, replica=replica, record=known.replica, stranger=stranger,
-            removal=known.removal, trust=self.trust.look() if deleting else Trust(),
+            removal=known.removal, trust=self.trust.look() if source is None else Trust(),
             delete_adopted=self.trust.delete_adopted,
             wanted=self.is_wanted(region), now=self.clock.now(), adopt_by_hash=self.settings.adopt_by_hash,
             service_project_id=self.service_project_id(), transient_property=self.settings.transient_property,

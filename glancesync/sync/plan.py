@@ -68,6 +68,9 @@ def _plan_without_source(situation: Situation) -> Plan:
         if situation.removal is None and (record is None or record.missing_confirmed_at is None):
             return Plan(state=ReplicaState.SOURCE_MISSING, code=Code.SOURCE_MISSING,
                         reason="neither region shows the image, and its removal was not reported")
+        if situation.trust.problem is not None:  # who is shown too little here is shown too little there
+            return Plan(state=ReplicaState.SOURCE_MISSING, reason=situation.trust.problem,
+                        code=situation.trust.problem_code or Code.SOURCE_UNTRUSTED)
         return Plan(state=ReplicaState.DELETED, code=Code.DELETED, reason="the image was deleted")
     if not is_ours(situation):
         return Plan(state=ReplicaState.SOURCE_MISSING, code=Code.NOT_OURS,

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import heapq
 import logging
-import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
@@ -60,10 +59,10 @@ class RegionReport:
 
 @dataclass(kw_only=True)
 class PassReport:
-    """One comparison. `complete`: the source was listed to its end, and the canary was in it; `tasks`: so many were
-    submitted because of it."""
+    """One comparison. `id` sorts by the time of its beginning. `complete`: the source was listed to its end, and the
+    canary was in it; `tasks`: so many were submitted because of it."""
 
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    id: str = ""
     images: int = 0
     complete: bool = False
     tasks: int = 0

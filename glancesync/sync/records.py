@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import math
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,11 @@ from glancesync.model.replica import (
 
 #: Characters of a reason that are kept.
 REASON_LIMIT = 1000
+
+
+def new_pass_id(now: float) -> str:
+    """A name for a comparison that begins now; names sort by the time of their beginning."""
+    return f"{int(now * 1000):012x}{uuid.uuid4().hex[:20]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +104,13 @@ class ReplicaRecords:
         self._database.run(work)
 
     def mark_missing(self, pass_id: str, pairs: Iterable[tuple[str, str]]) -> None:
-        """A comparison did not see the image of these (image id, region)."""
+        """A comparison did not see the image of these (image id, region). Of two at the same time the one that began
+        later has the say."""
         def work(connection: sa.Connection) -> None:
             for image_id, region in pairs:
-                connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(missing_pass=pass_id))
+                earlier = sa.func.coalesce(replicas.c.missing_pass, "") < pass_id
+                connection.execute(sa.update(replicas).where(_pair(image_id, region), earlier).values(
+                    missing_pass=pass_id))
 
         self._database.run(work)
 
@@ -115,8 +124,8 @@ class ReplicaRecords:
 
         def work(connection: sa.Connection) -> list[tuple[str, str]]:
             connection.execute(sa.update(replicas).where(
-                replicas.c.region.in_(regions), replicas.c.missing_pass.is_not(None),
-                replicas.c.missing_pass != pass_id, replicas.c.state != ReplicaState.DELETED.value).values(
+                replicas.c.region.in_(regions), replicas.c.missing_pass < pass_id,
+                replicas.c.state != ReplicaState.DELETED.value).values(
                     missing_pass=None, missing_since=None, missing_confirmed_at=None))
             connection.execute(sa.update(replicas).where(missed, replicas.c.missing_since.is_(None)).values(
                 missing_since=now))

@@ -103,6 +103,9 @@ CASES = [
     ("restored too often", {"record": replace(RECORD, restores=6)}, [], "contested"),
     ("restored often", {"record": replace(RECORD, restores=5)}, ["CreateReplica", "CopyBytes"], "creating"),
     ("both gone, no proof", {"source": None, "record": RECORD}, [], "source_missing"),
+    ("both gone, but who looks is shown too little", {
+        "source": None, "record": RECORD, "removal": REMOVAL,
+        "trust": Trust(problem_code="canary_missing", problem="it is not")}, [], "canary_missing"),
     ("both gone", {"source": None, "record": RECORD, "removal": REMOVAL}, [], "deleted"),
     ("deactivated before it is handed over", {"source": replace(SOURCE, status="deactivated"), "replica": FRESH,
                                               "record": RECORD}, ["Deactivate", "UpdateReplica"], "updating"),

@@ -14,6 +14,7 @@ from glancesync.model.replica import Origin, Removal, ReplicaRecord, ReplicaStat
 from glancesync.regions.memory import MemoryRegion
 from glancesync.sync.brake import Deletion
 from glancesync.sync.guard import Trust, fell_too_far, judge_deletion
+from glancesync.sync.records import new_pass_id
 from glancesync.sync.trust import MARK_PROPERTY
 from tests.fixtures.memory_cloud import SERVICE, MemoryCloud
 
@@ -262,6 +263,31 @@ class TestWhatDeletes:
         cloud.clock.advance(1000)
         cloud.compare()
         assert kept(cloud, images)
+
+    def test_two_comparisons_at_the_same_time_do_not_undo_each_other(self, cloud):
+        """Two servers, whose comparisons overlap each time in either order."""
+        images = filled(cloud)
+        cloud.one.delete_image(images[1].id)
+        pair, regions = (images[1].id, "Two"), ["Two", "Three"]
+        for turn in range(4):
+            cloud.clock.advance(100)
+            first, second = new_pass_id(cloud.clock.now()), new_pass_id(cloud.clock.now() + 0.01)
+            for pass_id in ((first, second), (second, first))[turn % 2]:
+                cloud.records.mark_missing(pass_id, [pair])
+            for pass_id in ((first, second), (second, first))[turn // 2]:
+                cloud.records.settle_missing(pass_id, regions, confirm_seconds=100)
+        record = cloud.record(images[1].id)
+        assert record.missing_confirmed_at is not None
+        assert record.missing_confirmed_at - record.missing_since == 100
+
+    def test_one_that_saw_it_ends_what_an_earlier_one_began(self, cloud):
+        images = filled(cloud)
+        first, second = new_pass_id(cloud.clock.now()), new_pass_id(cloud.clock.now() + 1)
+        cloud.records.mark_missing(first, [(images[1].id, "Two")])
+        cloud.records.settle_missing(first, ["Two"], confirm_seconds=0)
+        assert cloud.record(images[1].id).missing_since is not None
+        cloud.records.settle_missing(second, ["Two"], confirm_seconds=0)
+        assert cloud.record(images[1].id).missing_since is None
 
     def test_held_and_released_later(self, cloud):
         images = filled(cloud)
