@@ -32,6 +32,7 @@ def broken_lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
 
 
 @pytest.mark.lab
+@pytest.mark.full
 def test_everything_converges_after_a_random_history(broken_lab: Lab, tmp_path: Path,
                                                      capsys: pytest.CaptureFixture[str]) -> None:
     seed = os.environ.get(SEED_VARIABLE) or secrets.token_hex(4)
