@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must never delete a replica, tried on the real cloud one by one; and what does, with its record."""
+"""What must never delete a replica, tried on the real cloud one by one; and what does, with its record.
+
+Apart from the test command: it empties and restores the cascading Glance's database and leaves files in its store.
+
+    .venv/bin/python -m pytest --lab-dir DIR tests/soak/deletion_safety.py
+"""
 from __future__ import annotations
 
 from collections.abc import Callable
