@@ -66,6 +66,12 @@ class Database:
 
     def close(self) -> None:
         """Close all connections. The next call opens new ones."""
+        # SQLite frees a connection under the feet of a native thread that is in a statement of it, and the process
+        # with it. A caller that was killed may have left such a thread, and leases are renewed by one.
+        call = self._blocking.call if self.is_sqlite else _directly
+        call(self._dispose)
+
+    def _dispose(self) -> None:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -157,3 +158,30 @@ def test_a_description_holds_no_secret() -> None:
 
 def test_the_clock_is_the_databases(database: Database) -> None:
     assert database.read(now) == pytest.approx(time.time(), abs=5)
+
+
+def test_closing_waits_for_who_is_in_a_statement(database: Database) -> None:
+    """SQLite would free the connection under that thread, which ends the process."""
+    inside, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+    answers: list[int] = []
+
+    def work(connection: sa.Connection) -> int:
+        inside.set()
+        go_on.wait(10)
+        return int(connection.execute(sa.text("select 7")).scalar_one())
+
+    def close() -> None:
+        database.close()
+        closed.set()
+
+    worker = threading.Thread(target=lambda: answers.append(database.run_here(work)))
+    closer = threading.Thread(target=close)
+    worker.start()
+    assert inside.wait(10)
+    closer.start()
+    assert not closed.wait(0.1)
+    go_on.set()
+    worker.join(10)
+    closer.join(10)
+    assert answers == [7]
+    assert closed.is_set()
