@@ -90,6 +90,12 @@ class Service(ABC):
     def is_alive(self) -> bool:
         return self.pid is not None
 
+    @property
+    def exit_status(self) -> int | None:
+        """How the process ended that this handle started last, negative for a signal; None while it runs, and where
+        another handle started it."""
+        return self._popen.poll() if self._popen is not None else None
+
     def start(self) -> None:
         """Start it unless it runs; returns at once (see `wait_ready`). Orphans of an earlier run are ended first."""
         if self.is_alive:
