@@ -72,6 +72,10 @@ class SyncClient:
         """One task; raises TaskNotFoundError."""
         return self.get(f"/v1/tasks/{quote(task_id, safe='')}")
 
+    def act_on_task(self, task_id: str, verb: str) -> dict[str, Any]:
+        """`retry` or `cancel`; raises TaskNotFoundError, StateConflictError."""
+        return self.post(f"/v1/tasks/{quote(task_id, safe='')}/{verb}", {})
+
     def list_regions(self) -> dict[str, Any]:
         """The regions that the server knows."""
         return self.get("/v1/regions")

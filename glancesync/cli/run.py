@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`openstack image sync run` and `diff`: have images compared and copied now, or see what that would do."""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from osc_lib import exceptions as osc_errors
+from osc_lib.command import command
+
+from glancesync.cli import text
+from glancesync.cli.base import Json, Speaks, shown
+from glancesync.cli.follow import Follower
+from glancesync.cli.plans import stands_out
+from glancesync.cli.progress import Bars, Lines
+from glancesync.clock import SystemClock
+
+_IMAGES_AT_ONCE = 1000
+_TASKS = ("Image ID", "Region", "Task ID", "State", "Reason code", "Reason")
+_PLANS = ("Image ID", "Region", "State", "Reason code", "Actions", "Size", "Reason")
+
+
+class _Chosen(Speaks, command.Lister):  # type: ignore[misc]
+    """What `run` and `diff` share: which images and regions."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("image", metavar="<image>", nargs="*", help="Images (names or ids; default: all)")
+        parser.add_argument("--region", metavar="<region>", action="append",
+                            help="Only this cascaded region (may be repeated)")
+        parser.add_argument("--filter", metavar="<key>=<value>", action="append", default=[], type=_pair,
+                            help="Only images that Glance lists with this: name, owner, visibility, status, tag, or a "
+                            "property (may be repeated)")
+        return parser
+
+    def bodies(self, given: argparse.Namespace) -> Iterator[Json]:
+        """Requests that together name what was chosen. Raises CommandError when it is nothing."""
+        regions = {"regions": given.region} if given.region else {}
+        if given.image and given.filter:
+            raise osc_errors.CommandError("Name images or a --filter, not both.")
+        if not given.image and not given.filter:
+            yield regions
+            return
+        ids = [self.image_id(each) for each in given.image] or self._listed(dict(given.filter))
+        if not ids:
+            raise osc_errors.CommandError("Glance lists no image with "
+                                          + ", ".join("=".join(pair) for pair in given.filter))
+        unique = list(dict.fromkeys(ids))
+        for first in range(0, len(unique), _IMAGES_AT_ONCE):
+            yield {"image_ids": unique[first:first + _IMAGES_AT_ONCE], **regions}
+
+    def plans(self, given: argparse.Namespace) -> Iterator[Json]:
+        """What a run would do, where it would do something or cannot."""
+        for body in self.bodies(given):
+            for plan in self.asked(self.sync.sync, {**body, "dry_run": True})["plan"]:
+                if stands_out(plan):
+                    yield plan
+
+    def _listed(self, filters: dict[str, str]) -> list[str]:
+        glance = self.app.client_manager.image
+        return [image.id for hidden in (False, True) for image in glance.images(**filters, is_hidden=hidden)]
+
+
+class Run(_Chosen):
+    """Compare images with their replicas and bring the replicas in line.
+
+    Exit status: 0 done (queued, without --wait), 1 with --wait when something did not come in sync.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--dry-run", action="store_true", help="Only show what a run would do")
+        parser.add_argument("--wait", action="store_true", help="Wait until it is done, with progress on stderr")
+        return parser
+
+    def take_action(self, given: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        if given.dry_run:
+            return _PLANS, (_plan_row(given, each) for each in self.plans(given))
+        tasks = [task for body in self.bodies(given) for task in self.asked(self.sync.sync, body)["tasks"]]
+        if not given.wait:
+            return _TASKS[:3], [(task["image_id"], task["region"], task["id"]) for task in tasks]
+        self.ended = self._follow(tasks)
+        return _TASKS, [_task_row(given, task) for task in self.ended]
+
+    def run(self, given: argparse.Namespace) -> int:
+        self.ended: list[Json] = []
+        status: int = super().run(given)
+        return status or int(any(task["state"] != "done" for task in self.ended))
+
+    def _follow(self, tasks: Sequence[Json]) -> list[Json]:
+        clock = SystemClock()
+        follower = Follower(lambda path, query: self.asked(self.sync.get, path, query), tasks, clock)
+        view = Bars(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr, clock)
+        with view:
+            return follower.follow(view)
+
+
+class Diff(_Chosen):
+    """List every image and region that differ, and what a run would do about it. Changes nothing.
+
+    Exit status: 0 no difference, 1 differences, 2 trouble.
+    """
+
+    def take_action(self, given: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        return _PLANS, self._counted(given)
+
+    def run(self, given: argparse.Namespace) -> int:
+        self.count = 0
+        try:
+            super().run(given)
+        except osc_errors.CommandError as error:
+            print(error, file=sys.stderr)
+            return 2
+        return 1 if self.count else 0
+
+    def _counted(self, given: argparse.Namespace) -> Iterator[Sequence[Any]]:
+        for plan in self.plans(given):
+            self.count += 1
+            yield _plan_row(given, plan)
+
+
+def _plan_row(given: argparse.Namespace, plan: Json) -> Sequence[Any]:
+    actions = ", ".join(each["action"] for each in plan["actions"])
+    return (plan["image_id"], plan["region"], plan["state"], plan["reason_code"], actions,
+            text.size(plan["bytes"]) if plan["bytes"] else "", shown(given, plan["reason"]))
+
+
+def _task_row(given: argparse.Namespace, task: Json) -> Sequence[Any]:
+    return (task["image_id"], task["region"], task["id"], task["state"], task["reason_code"],
+            shown(given, task["reason"]))
+
+
+def _pair(given: str) -> tuple[str, str]:
+    key, sign, value = given.partition("=")
+    if not (key and sign):
+        raise argparse.ArgumentTypeError(f"{text.inert(given)} is not <key>=<value>")
+    return key, value
