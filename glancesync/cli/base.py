@@ -46,7 +46,7 @@ class Speaks:
         try:
             return call(*args, **kwargs)
         except errors.GlanceSyncError as error:
-            raise osc_errors.CommandError(_sentence(error)) from error
+            raise osc_errors.CommandError(sentence(error)) from error
 
     def rows(self, path: str, name: str, query: Json | None = None, limit: int | None = None) -> Iterator[Json]:
         """The rows of a listing, page after page, at most `limit`."""
@@ -83,7 +83,8 @@ def shown(given: argparse.Namespace, value: str | None) -> str | None:
     return text.inert(value)
 
 
-def _sentence(error: errors.GlanceSyncError) -> str:
+def sentence(error: errors.GlanceSyncError) -> str:
+    """The error, the request that it answers, and what to do next."""
     request = f" (request {error.request_id})" if error.request_id else ""
     step = next((step for kind, step in _NEXT_STEPS if isinstance(error, kind)), "")
     return f"{error}{request} {step}".rstrip()

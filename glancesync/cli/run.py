@@ -79,6 +79,8 @@ class Run(_Chosen):
         if given.dry_run:
             return _PLANS, (_plan_row(given, each) for each in self.plans(given))
         tasks = [task for body in self.bodies(given) for task in self.asked(self.sync.sync, body)["tasks"]]
+        if not tasks:
+            print("Nothing differs." if not given.image else "Nothing to do.", file=sys.stderr)
         if not given.wait:
             return _TASKS[:3], [(task["image_id"], task["region"], task["id"]) for task in tasks]
         self.ended = self._follow(tasks)

@@ -9,8 +9,9 @@ from typing import Any
 from osc_lib import exceptions as osc_errors
 from osc_lib.command import command
 
+from glancesync import exceptions as errors
 from glancesync.cli import text
-from glancesync.cli.base import RAW_FORMATS, Json, Speaks, shown
+from glancesync.cli.base import RAW_FORMATS, Json, Speaks, sentence, shown
 from glancesync.clock import Clock, SystemClock
 
 _LONG = ("Image ID", "Name", "Region", "State", "Progress", "Lag", "Reason code", "Reason")
@@ -70,10 +71,23 @@ class Wait(Speaks, command.Command):  # type: ignore[misc]
 
     def take_action(self, given: argparse.Namespace) -> None:
         image_id = self.image_id(given.image)
-        wait_until(lambda: unsettled(self.asked(self.sync.get_image, image_id)["image"], given.region),
-                   timeout_seconds=given.timeout, clock=SystemClock())
+        wait_until(lambda: self._unsettled(image_id, given.region), timeout_seconds=given.timeout, clock=SystemClock())
         print(f"{image_id} is in sync in {', '.join(given.region) if given.region else 'every region'}",
               file=self.app.stdout)
+
+
+    def _unsettled(self, image_id: str, regions: Sequence[str] | None) -> list[str]:
+        try:
+            image = self.sync.get_image(image_id)["image"]
+        except errors.ImageNotFoundError:
+            # The report of a new image may still be on its way.
+            if self.app.client_manager.image.find_image(image_id, ignore_missing=True) is None:
+                raise osc_errors.CommandError(
+                    f"Neither Glance nor the sync server knows an image {image_id}.") from None
+            return ["not yet known to the sync server"]
+        except errors.GlanceSyncError as error:
+            raise osc_errors.CommandError(sentence(error)) from error
+        return unsettled(image, regions)
 
 
 def unsettled(image: Json, regions: Sequence[str] | None) -> list[str]:
@@ -128,6 +142,8 @@ def _long_rows(given: argparse.Namespace, image: Json) -> Iterable[Sequence[Any]
 
 def _region_row(given: argparse.Namespace, each: Json) -> Sequence[Any]:
     digest = f"{each['digest']['algorithm']}:{each['digest']['value']}" if each["digest"] else None
+    if digest and given.formatter == "table":
+        digest = f"{digest[:23]}..."
     return each["region"], *_standing(given, each), each["replica_id"], digest, each["verified_at"]
 
 

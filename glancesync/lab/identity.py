@@ -11,6 +11,7 @@ from keystoneauth1.session import Session
 
 from glancesync.lab.state import PROJECTS, USERS, LabState
 
+_NAMES = {"identity": "keystone", "image": "glance", "image-sync": "glance-sync"}
 INTERFACES = ("public", "internal", "admin")
 Record = dict[str, object]
 
@@ -37,13 +38,14 @@ class Identity:
         for user, (project, names) in USERS.items():
             self._ensure_user(user, project, [str(roles[name]) for name in names])
         for kind, url_by_region in self._services().items():
-            service = self._ensure("service", type=kind, name={"image": "glance"}.get(kind, "keystone"))
+            service = self._ensure("service", type=kind, name=_NAMES[kind])
             self._ensure_endpoints(str(service["id"]), url_by_region)
 
     def _services(self) -> dict[str, dict[str, str]]:
         return {
             "identity": dict.fromkeys(self._state.regions, self._state.keystone_url),
             "image": {region: self._state.endpoint(region) for region in self._state.regions},
+            "image-sync": {self._state.cascading_region: self._state.server_url},
         }
 
     def _ensure_user(self, name: str, project: str, role_ids: list[str]) -> None:

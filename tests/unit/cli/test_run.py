@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`openstack image sync run` and `diff`."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from osc_lib.exceptions import CommandError
+
+from glancesync.cli.plans import stands_out
+from glancesync.cli.run import Diff, Run
+from glancesync.exceptions import ForbiddenError
+from tests.unit.cli.console import IMAGE, OTHER, Console, task
+
+SYNC = ("POST", "/v1/sync")
+REF = {"id": "t1", "image_id": IMAGE, "region": "RegionTwo"}
+
+
+def plan(**fields: Any) -> dict[str, Any]:
+    return {"image_id": IMAGE, "region": "RegionTwo", "state": "waiting", "reason_code": "create", "reason": "missing",
+            "actions": [{"action": "create", "detail": {}}, {"action": "copy_bytes", "detail": {}}],
+            "bytes": 1 << 20, **fields}
+
+
+IN_SYNC = plan(state="in_sync", actions=[], bytes=0)
+
+
+@pytest.mark.parametrize(("row", "seen"), [
+    (plan(), True), (IN_SYNC, False), (plan(state="conflict", actions=[]), True),
+    (plan(state="failed", actions=[]), True), (plan(state="unwanted", actions=[]), False)])
+def test_what_stands_out(row: dict[str, Any], seen: bool) -> None:
+    assert stands_out(row) is seen
+
+
+@pytest.mark.parametrize(("rows", "status"), [([], 0), ([IN_SYNC], 0), ([IN_SYNC, plan()], 1)])
+def test_diff_tells_by_its_status(rows: list[dict[str, Any]], status: int) -> None:
+    console = Console({SYNC: [{"plan": rows}]})
+    assert console.run(Diff) == status
+    assert console.server.asked == [("POST", "/v1/sync", {"dry_run": True})]
+    assert ("create, copy_bytes" in console.out) is bool(status)
+
+
+def test_diff_in_trouble(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console({SYNC: [ForbiddenError("not you")]})
+    assert console.run(Diff) == 2
+    assert "not you Ask with the credentials of an administrator" in capsys.readouterr().err
+
+
+def test_run_names_images_and_regions_and_tells_the_tasks() -> None:
+    console = Console({SYNC: [{"tasks": [REF]}]}, images=[(OTHER, "golden", False)])
+    assert console.run(Run, IMAGE.upper(), "golden", IMAGE, "--region", "RegionTwo", "-f", "value") == 0
+    assert console.server.asked == [("POST", "/v1/sync", {"image_ids": [IMAGE, OTHER], "regions": ["RegionTwo"]})]
+    assert console.out == f"{IMAGE} RegionTwo t1\n"
+
+
+def test_run_by_filter_asks_in_parts() -> None:
+    listed = [(f"{number:08d}-2222-4333-8444-555555555555", "many", number % 2 == 0) for number in range(1500)]
+    console = Console({SYNC: [{"tasks": []}]}, images=listed)
+    console.run(Run, "--filter", "name=many")
+    assert [len(content["image_ids"]) for _, _, content in console.server.asked] == [1000, 500]
+
+
+@pytest.mark.parametrize(("arguments", "word"), [
+    ((IMAGE, "--filter", "name=x"), "not both"), (("--filter", "name=nothing"), "lists no image with name=nothing")])
+def test_what_chooses_nothing_submits_nothing(arguments: tuple[str, ...], word: str) -> None:
+    console = Console({SYNC: [{"tasks": []}]})
+    with pytest.raises(CommandError, match=word):
+        console.run(Run, *arguments)
+    assert console.server.asked == []
+
+
+def test_a_dry_run_only_asks() -> None:
+    console = Console({SYNC: [{"plan": [plan(), IN_SYNC]}]})
+    assert console.run(Run, "--dry-run", "-f", "value", "-c", "Region", "-c", "Size") == 0
+    assert console.out == "RegionTwo 1.0 MiB\n"
+
+
+@pytest.mark.parametrize(("ended", "status"), [("done", 0), ("failed", 1)])
+def test_waiting_ends_with_what_became_of_it(ended: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    run = {"bytes_moved": 1 << 20}
+    console = Console({SYNC: [{"tasks": [REF]}], ("GET", "/v1/tasks"): [{"tasks": []}],
+                       ("GET", "/v1/tasks/t1"): [{"task": task(state=ended), "runs": [run]}]})
+    assert console.run(Run, IMAGE, "--wait", "-f", "value", "-c", "State") == status
+    assert console.out == f"{ended}\n"
+    assert "RegionTwo: 1 of 1, 1.0 MiB" in capsys.readouterr().err
