@@ -18,6 +18,7 @@ from glancesync.lab.demo import run_demo
 from glancesync.lab.errors import LabError
 from glancesync.lab.state import DATABASES, LabOptions
 
+_LAB_OPTIONS = ("regions", "database", "token_expiration_seconds", "glance_environment")
 PLAIN_COLUMNS = 120  # of the tables where the output is no terminal
 
 
@@ -58,11 +59,18 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--regions", type=int, help="2 to 8, the first is the cascading one (3)")
     command.add_argument("--database", choices=DATABASES, help="where Keystone and Glance keep their rows (sqlite)")
     command.add_argument("--token-expiration-seconds", type=int, help="life of a Keystone token (3600)")
+    command.add_argument("--glance-environment", type=_absolute, metavar="DIR",
+                         help="virtual environment that holds the Glance to run, and this package (pip install "
+                              "--no-deps); by default the one of this command")
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute())
 
 
 def _lab_options(lab: Lab, options: argparse.Namespace) -> LabOptions:
     """What is not named stays as it is in a lab that stands."""
-    given = {name: getattr(options, name) for name in ("regions", "database", "token_expiration_seconds")}
+    given = {name: getattr(options, name) for name in _LAB_OPTIONS}
     known = vars(lab.state.options) if lab.exists else {}
     chosen = known | {name: value for name, value in given.items() if value is not None}
     return LabOptions(**chosen | {"with_filter": not options.no_filter})

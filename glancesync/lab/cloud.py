@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,11 +20,11 @@ from glancesync.lab.credentials import write_credentials
 from glancesync.lab.database import NAME as MARIADB
 from glancesync.lab.database import Mariadb
 from glancesync.lab.errors import LabError
-from glancesync.lab.glance import Glance
+from glancesync.lab.glance import Glance, glance_python
 from glancesync.lab.identity import Identity, new_session
 from glancesync.lab.keystone import Keystone
 from glancesync.lab.server import SyncServer
-from glancesync.lab.service import Service
+from glancesync.lab.service import Service, base_environment
 from glancesync.lab.state import LabOptions, LabState, find_state, plan_state
 
 
@@ -59,7 +59,7 @@ class Lab:
         with self._locked():
             found = find_state(self.directory)
             options = options or (found.options if found else LabOptions())
-            _check_filter(options)
+            _check_glance(options)
             state = plan_state(self.directory, found, options)
             self._adopt(state)
             self._leave_taken_ports()
@@ -176,6 +176,17 @@ def _in_parallel(steps: Sequence[Callable[[], None]]) -> None:
             future.result()
 
 
-def _check_filter(options: LabOptions) -> None:
-    if options.with_filter and importlib.util.find_spec("glancesync.filter") is None:
-        raise LabError("glancesync.filter is not installed here; the lab can run without it (--no-filter)")
+def _check_glance(options: LabOptions) -> None:
+    """The filter, and what Glance and its server need, must be importable where Glance is to run."""
+    if options.glance_environment is None:
+        return
+    wanted = ["glance", "gunicorn", "glancesync.lab.sqlite", *(["glancesync.filter"] if options.with_filter else [])]
+    command = [str(glance_python(options)), "-c", f"import {', '.join(wanted)}"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60,
+                                env=base_environment())
+    except OSError as error:
+        raise LabError(f"{options.glance_environment} is no Python environment ({error})") from error
+    if answer.returncode:
+        raise LabError(f"{options.glance_environment} has no glance and gunicorn, or not this package (pip install "
+                       f"--no-deps): {answer.stderr.strip().splitlines()[-1]}")

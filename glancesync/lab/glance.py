@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Glance of one region: unmodified, but for the paste filter in the cascading one."""
+"""The Glance of one region: unmodified, but for the paste filter in the cascading one.
+
+It may be another version than this environment's: then it runs in an environment of its own, in which this package is
+importable for the filter's sake (`pip install --no-deps`).
+"""
 from __future__ import annotations
 
 import configparser
@@ -16,9 +20,11 @@ from glancesync.lab.errors import LabError
 from glancesync.lab.files import Sections, ini
 from glancesync.lab.ports import HOST
 from glancesync.lab.service import Service, answers, program
-from glancesync.lab.state import LabState
+from glancesync.lab.state import LabOptions, LabState
 from glancesync.lab.wsgi import CONF_NAME, gunicorn_arguments, gunicorn_conf
 
+# What glance.wsgi.api calls; Glance 28 has no such module yet.
+APPLICATION = "glance.common.wsgi_app:init_app()"
 FILTER_NAME = "glancesync"
 FILTER_FACTORY = "glancesync.filter:filter_factory"
 # The folders in which bytes may lie, by what they are for.
@@ -41,6 +47,11 @@ class Glance(Service):
         return self._state.endpoint(self.name)
 
     @property
+    def python(self) -> Path:
+        """The Python that runs it."""
+        return glance_python(self._state.options)
+
+    @property
     def store_path(self) -> Path:
         """Where the bytes of its images lie, one file by image id."""
         return self.directory / "images"
@@ -60,13 +71,12 @@ class Glance(Service):
         return self._state.options.with_filter and self.name == self._state.cascading_region
 
     def files(self) -> Mapping[Path, str]:
-        paste = installed_paste_file().read_text("utf-8")
+        paste = installed_paste_file(self.python).read_text("utf-8")
         sections = self._glance_options()
         if self.has_filter:
             paste = add_filter(paste)
             sections["glance_sync"] = self._filter_options()
-        gunicorn = gunicorn_conf(application="glance.wsgi.api:application", port=self._state.ports[self.name],
-                                 threads=8)
+        gunicorn = gunicorn_conf(application=APPLICATION, port=self._state.ports[self.name], threads=8)
         return {self._conf: ini(sections), self._paste: paste, self.directory / CONF_NAME: gunicorn,
                 self.directory / "schema-image.json": json.dumps(PROPERTY_SCHEMA)}
 
@@ -74,10 +84,10 @@ class Glance(Service):
         for folder in FOLDERS:
             (self.directory / folder).mkdir(mode=0o700, exist_ok=True)
         prepare_database(self._state, self)
-        self.run([program("glance-manage"), "--config-file", str(self._conf), "db_sync"])
+        self.run([program("glance-manage", self.python), "--config-file", str(self._conf), "db_sync"])
 
     def arguments(self) -> Sequence[str]:
-        return gunicorn_arguments()
+        return gunicorn_arguments(self.python)
 
     def environment(self) -> Mapping[str, str]:
         return {"OS_GLANCE_CONFIG_DIR": str(self.directory)}
@@ -128,9 +138,14 @@ class Glance(Service):
         }
 
 
-def installed_paste_file() -> Path:
-    """The glance-api-paste.ini that came with Glance; raises LabError when Glance is not installed here."""
-    path = Path(sys.prefix) / "etc" / "glance" / "glance-api-paste.ini"
+def glance_python(options: LabOptions) -> Path:
+    """The Python of the environment that holds the lab's Glance."""
+    return Path(options.glance_environment) / "bin" / "python" if options.glance_environment else Path(sys.executable)
+
+
+def installed_paste_file(python: Path) -> Path:
+    """The glance-api-paste.ini that came with Python's Glance; raises LabError when there is none."""
+    path = python.parents[1] / "etc" / "glance" / "glance-api-paste.ini"
     if not path.exists():
         raise LabError(f"{path} is missing: install the extra with `pip install 'glancesync[lab]'`")
     return path

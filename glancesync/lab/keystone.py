@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import grp
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,7 +55,7 @@ class Keystone(Service):
                        for argument in (f"--bootstrap-{kind}-url", url)))
 
     def arguments(self) -> Sequence[str]:
-        return gunicorn_arguments()
+        return gunicorn_arguments(Path(sys.executable))
 
     def environment(self) -> Mapping[str, str]:
         return {"OS_KEYSTONE_CONFIG_DIR": str(self.directory)}

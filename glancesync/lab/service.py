@@ -181,9 +181,9 @@ def base_environment() -> dict[str, str]:
     return inherited | {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore", "no_proxy": "*"}
 
 
-def program(name: str) -> str:
-    """Path of a console script of this virtual environment; raises LabError when it is not installed."""
-    path = Path(sys.executable).with_name(name)
+def program(name: str, python: Path | None = None) -> str:
+    """Path of a console script beside `python` (this one by default); raises LabError when it is not installed."""
+    path = (python or Path(sys.executable)).with_name(name)
     if not path.exists():
         raise LabError(f"{path} is missing: install the extra with `pip install 'glancesync[lab]'`")
     return str(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -29,13 +30,15 @@ USERS: dict[str, tuple[str, tuple[str, ...]]] = {
 class LabOptions:
     """What a lab is asked to be. More regions may be asked for later, fewer may not.
 
-    `token_expiration_seconds` is Keystone's; `with_filter` puts the paste filter into the cascading Glance.
+    `token_expiration_seconds` is Keystone's; `with_filter` puts the paste filter into the cascading Glance;
+    `glance_environment` is the virtual environment whose Glance is run, None for the one that runs the lab.
     """
 
     regions: int = 3
     database: str = "sqlite"
     token_expiration_seconds: int = 3600
     with_filter: bool = True
+    glance_environment: str | None = None
 
     def __post_init__(self) -> None:
         if not 2 <= self.regions <= len(REGION_NAMES):
@@ -109,6 +112,9 @@ def plan_state(directory: Path, found: LabState | None, options: LabOptions) -> 
         found = LabState(directory=directory, options=options)
     if options.database != found.options.database:
         raise LabError(f"the lab in {directory} runs on {found.options.database}; take it down first")
+    if options.glance_environment != found.options.glance_environment:
+        raise LabError(f"the lab in {directory} runs the Glance of {found.options.glance_environment or sys.prefix}; "
+                       "take it down first")
     if options.regions < found.options.regions:
         raise LabError(f"the lab in {directory} has {found.options.regions} regions; take it down first")
     planned = replace(found, options=options, ports=dict(found.ports), passwords=dict(found.passwords))

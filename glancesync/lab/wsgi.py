@@ -2,7 +2,7 @@
 """How the lab serves a WSGI application: gunicorn, one worker, native threads. Used by `keystone` and `glance`."""
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 
 from glancesync.lab.ports import HOST
 
@@ -27,6 +27,9 @@ def gunicorn_conf(*, application: str, port: int, threads: int) -> str:
     return _CONF.format(application=application, host=HOST, port=port, threads=threads)
 
 
-def gunicorn_arguments() -> list[str]:
-    """The command; it reads gunicorn.conf.py from the folder in which it is started."""
-    return [sys.executable, "-m", "gunicorn"]
+def gunicorn_arguments(python: Path) -> list[str]:
+    """The command; it reads gunicorn.conf.py from the folder in which it is started.
+
+    :param python: of the environment that holds the application and gunicorn
+    """
+    return [str(python), "-m", "gunicorn"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def _read(text: str) -> configparser.RawConfigParser:
 
 
 def test_filter_stands_between_context_and_rootapp() -> None:
-    parser = _read(add_filter(installed_paste_file().read_text()))
+    parser = _read(add_filter(installed_paste_file(Path(sys.executable)).read_text()))
     pipelines = {name: value.split() for name, value in parser["composite:api"].items() if "app" in value}
     keystone = {name: value for name, value in pipelines.items() if name.startswith("keystone")}
     assert len(keystone) == 3
@@ -42,7 +43,7 @@ def test_unknown_paste_file_is_refused() -> None:
 
 def test_cascaded_glance_has_its_paste_file_unmodified(state: LabState) -> None:
     files = {path.name: text for path, text in Glance(state, "RegionTwo").files().items()}
-    assert files["glance-api-paste.ini"] == installed_paste_file().read_text()
+    assert files["glance-api-paste.ini"] == installed_paste_file(Path(sys.executable)).read_text()
     assert "glance_sync" not in files["glance-api.conf"]
 
 
@@ -60,3 +61,10 @@ def test_lab_without_the_filter(tmp_path: Path) -> None:
     state = plan_state(tmp_path, None, LabOptions(with_filter=False))
     files = {path.name: text for path, text in Glance(state, "RegionOne").files().items()}
     assert "glancesync" not in files["glance-api-paste.ini"]
+
+
+def test_glance_of_another_environment(tmp_path: Path) -> None:
+    state = plan_state(tmp_path, None, LabOptions(glance_environment="/elsewhere"))
+    assert Glance(state, "RegionTwo").arguments()[0] == "/elsewhere/bin/python"
+    with pytest.raises(LabError, match="/elsewhere/etc/glance/glance-api-paste.ini is missing"):
+        Glance(state, "RegionTwo").files()

@@ -38,6 +38,7 @@ def test_growing_keeps_ports_and_passwords(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("options", "reason"), [
     (LabOptions(regions=2), "has 3 regions"),
     (LabOptions(regions=3, database="mariadb"), "runs on sqlite"),
+    (LabOptions(regions=3, glance_environment="/elsewhere"), "runs the Glance of"),
 ])
 def test_what_a_standing_lab_cannot_become(tmp_path: Path, options: LabOptions, reason: str) -> None:
     found = plan_state(tmp_path, None, LabOptions(regions=3))
