@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only importer of eventlet: green threads, native threads for what would block the hub, and serving WSGI.
+"""The only importer of eventlet: green threads, native threads for what would block the hub, listening sockets.
 
 Used by everything that waits, sleeps or serves. It works in a patched process (the server: `monkey_patch()` is its
 entry's first call) as well as in an unpatched one (commands, unit tests).
@@ -11,7 +11,6 @@ import os
 import socket
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 # Without this, eventlet replaces the resolver by one of its own, which knows neither nsswitch.conf nor scoped IPv6.
@@ -39,6 +38,8 @@ QueueFull = eventlet.queue.Full
 QueueEmpty = eventlet.queue.Empty
 Event = eventlet.event.Event
 GreenletExit = eventlet.greenlet.GreenletExit
+#: eventlet's web server, for glancesync.serving.
+wsgi = eventlet.wsgi
 #: Context manager: `with Timeout(seconds, SomeError(...))`. Without an exception it raises itself, a BaseException.
 Timeout = eventlet.timeout.Timeout
 sleep = eventlet.sleep
@@ -218,29 +219,6 @@ def listen(host: str, port: int, backlog: int = 128) -> socket.socket:
     # reuse_port would let two servers share the port by mistake, each getting half of the requests.
     listener: socket.socket = eventlet.listen(address, family=family, backlog=backlog, reuse_port=False)
     return listener
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConnectionLimits:
-    """What a client may take. `socket_timeout_seconds` without a byte from or to it end its connection; an idle one
-    is kept open for `keepalive_seconds` (0: one request per connection)."""
-
-    socket_timeout_seconds: float = 60
-    keepalive_seconds: float = 60
-    max_header_line_bytes: int = 16384
-    max_headers_bytes: int = 65536
-
-
-def serve(listener: socket.socket, app: Callable[..., Any], *, pool: Any, log: logging.Logger,
-          limits: ConnectionLimits) -> None:
-    """Serve the WSGI app until the calling green thread is killed or the socket is closed, then wait for the requests.
-
-    `pool` is a GreenPool: its size is the number of connections served at once. `log` gets a line for each request.
-    """
-    eventlet.wsgi.MAX_HEADER_LINE = limits.max_header_line_bytes
-    eventlet.wsgi.MAX_TOTAL_HEADER_SIZE = limits.max_headers_bytes
-    eventlet.wsgi.server(listener, app, log=log, custom_pool=pool, debug=False, keepalive=limits.keepalive_seconds,
-                         socket_timeout=limits.socket_timeout_seconds, url_length_limit=limits.max_header_line_bytes)
 
 
 def _create_native_lock(handler: logging.Handler) -> None:

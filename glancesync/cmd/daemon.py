@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 from oslo_log import log
 
-from glancesync import __version__, concurrency
+from glancesync import __version__, concurrency, serving
 from glancesync import conf as options
 from glancesync.cmd.build import Server, build
 from glancesync.conf.unknown import refuse_unknown_options
@@ -81,10 +81,11 @@ class _Daemon:
 
     def _serve(self, listener: socket.socket) -> None:
         settings = self._server.settings.api
-        limits = concurrency.ConnectionLimits(socket_timeout_seconds=settings.client_timeout_seconds)
+        limits = serving.ConnectionLimits(socket_timeout_seconds=settings.client_timeout_seconds,
+                                          keepalive_seconds=settings.client_timeout_seconds)
         pool = concurrency.GreenPool(settings.max_connections)
-        concurrency.serve(listener, self._server.app, pool=pool, log=logging.getLogger("glancesync.access"),
-                          limits=limits)
+        serving.serve(listener, self._server.app, pool=pool, log=logging.getLogger("glancesync.access"),
+                      limits=limits)
 
     def _wait_for_regions(self) -> None:
         """A Keystone that is down at our start delays it; a wrong configuration ends it."""

@@ -11,8 +11,12 @@ OPTS = [
                help="A larger request body is refused with 413 before it is read."),
     cfg.IntOpt("max_page_size", default=1000, min=1, help="The most rows that one page of a listing holds."),
     cfg.IntOpt("client_timeout_seconds", default=60, min=1,
-               help="A client that sends or takes nothing for this long is disconnected."),
+               help="How long the headers of a request may take to arrive, its body, and each MiB of an answer to be "
+                    "taken; and how long a connection may be idle. Then the client is disconnected."),
     cfg.IntOpt("max_connections", default=1000, min=1, help="Connections that are served at once."),
+    cfg.URIOpt("public_endpoint", schemes=("http", "https"),
+               help="URL under which callers reach this API, for the links of version discovery. Unset: whatever "
+                    "Host each caller names."),
 ]
 
 
@@ -22,6 +26,7 @@ class ApiSettings:
     max_page_size: int = 1000
     client_timeout_seconds: int = 60
     max_connections: int = 1000
+    public_endpoint: str | None = None
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

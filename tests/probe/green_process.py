@@ -18,6 +18,7 @@ from typing import Any  # noqa: E402
 import requests  # noqa: E402
 from keystoneauth1 import session, token_endpoint  # noqa: E402
 
+from glancesync import serving  # noqa: E402
 from glancesync.db.clock import now  # noqa: E402
 from glancesync.db.engine import Database  # noqa: E402
 
@@ -74,8 +75,8 @@ def start_server() -> str:
         return [b"ok"]
 
     listener = concurrency.listen("127.0.0.1", 0)
-    concurrency.spawn(lambda: concurrency.serve(listener, app, pool=concurrency.GreenPool(100),
-                                                log=logging.getLogger("wsgi"), limits=concurrency.ConnectionLimits()))
+    concurrency.spawn(lambda: serving.serve(listener, app, pool=concurrency.GreenPool(100),
+                                            log=logging.getLogger("wsgi"), limits=serving.ConnectionLimits()))
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 

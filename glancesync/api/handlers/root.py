@@ -22,8 +22,9 @@ def healthcheck(_call: Call) -> Reply:
 
 
 def _version(call: Call) -> dict[str, Any]:
+    base = (call.settings.public_endpoint or call.request.application_url).rstrip("/")
     return {
         "id": "v1.0", "status": "CURRENT",
         "min_version": versions.MINIMUM.text, "version": versions.MAXIMUM.text,
-        "links": [{"rel": "self", "href": f"{call.request.application_url}/v1"}],
+        "links": [{"rel": "self", "href": f"{base}/v1"}],
     }

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES = 65536
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+#: A name or IPv4 address, or an IPv6 address in brackets, and a port. Links are made of it.
+_HOST = re.compile(r"([\w.~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?\Z", re.ASCII)
+_PREFIX = re.compile(r"(/[\w.~-]+)*\Z", re.ASCII)
 
 
 class _Readable(Protocol):
@@ -42,7 +45,7 @@ class LimitedInput:
 
 
 class Limits:
-    """Checks the declared length of the body and the spelling of the path."""
+    """Checks the declared length of the body, the spelling of the path, and what links would be made of."""
 
     def __init__(self, application: WSGIApplication, *, max_body_bytes: int) -> None:
         self._application = application
@@ -50,6 +53,7 @@ class Limits:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         _check_path(environ)
+        _check_origin(environ)
         length = environ.get("CONTENT_LENGTH") or ""
         if length and not re.fullmatch("[0-9]{1,18}", length, re.ASCII):
             raise HttpError(400, "Content-Length must be a number of bytes.")
@@ -72,6 +76,13 @@ def _check_path(environ: WSGIEnvironment) -> None:
         raise HttpError(400, "The path is not valid UTF-8.") from None
     if "//" in path or _CONTROLS.search(path):
         raise HttpError(400, "The path has an empty segment or a control character.")
+
+
+def _check_origin(environ: WSGIEnvironment) -> None:
+    if not _HOST.match(environ.get("HTTP_HOST", "")):
+        raise HttpError(400, "The Host is no name or address with a port.")
+    if not _PREFIX.match(environ.get("SCRIPT_NAME", "")) or environ.get("wsgi.url_scheme") not in ("http", "https"):
+        raise HttpError(400, "The proxy in front names a prefix or a protocol that is none.")
 
 
 def filter_factory(global_conf: Mapping[str, Any]) -> Callable[[WSGIApplication], WSGIApplication]:
