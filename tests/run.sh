@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sets up the environment where needed, then runs all tests and lint as one pytest run.
 #   bash tests/run.sh [--full] [pytest arguments]
-# --full adds what is slow. The exit status is pytest's: 0 only when everything passed.
+# --full adds what is slow, and makes what that needs: Glance 28 in .venv-glance28, MariaDB, PostgreSQL. The exit status is pytest's: 0 only when everything passed.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=installation/environment.sh
 . "$root/installation/environment.sh"
 prepare_environment "$root"
+case " $* " in *" --full "*)
+    # shellcheck source=installation/full.sh
+    . "$root/installation/full.sh"
+    prepare_full "$root" ;;
+esac
 cd "$root"
 exec "$VENV/bin/python" -m pytest "$@"
