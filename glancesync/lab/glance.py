@@ -119,8 +119,8 @@ class Glance(Service):
             # An empty list of ports allows all: tests serve files to import on ports of their own.
             "import_filtering_opts": {"allowed_hosts": f"[{HOST}]", "allowed_ports": "[]"},
             "keystone_authtoken": self._state.auth_options("glance") | {
-                "www_authenticate_uri": self._state.keystone_url, "service_token_roles": "service",
-                "service_token_roles_required": True,
+                "www_authenticate_uri": self._state.keystone_url, "service_token_roles": "service",  # nosec B105 - a role
+                "service_token_roles_required": True,  # nosec B105
             },
             "paste_deploy": {"flavor": "keystone", "config_file": self._paste},
             "wsgi": {"task_pool_threads": 4},

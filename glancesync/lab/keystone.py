@@ -35,7 +35,7 @@ class Keystone(Service):
             "fernet_tokens": {"key_repository": self.directory / "fernet"},
             "credential": {"key_repository": self.directory / "credential"},
             # Passwords of the lab are long and random; the usual rounds would cost 0.2 s for each login.
-            "identity": {"password_hash_rounds": 4},
+            "identity": {"password_hash_rounds": 4},  # nosec B105
         }
         gunicorn = gunicorn_conf(application="keystone.wsgi.api:application", port=self._state.ports[self.name],
                                  threads=4)

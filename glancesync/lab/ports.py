@@ -29,7 +29,7 @@ def is_free(port: int) -> bool:
 def find_free_port(taken: Collection[int], tries: int = 200) -> int:
     """A free port that is not in `taken`; random, so that labs started at the same time do not meet."""
     for _ in range(tries):
-        port = random.randint(FIRST, LAST)  # noqa: S311 - no secret
+        port = random.randint(FIRST, LAST)  # noqa: S311 # nosec B311 - no secret
         if port not in taken and is_free(port):
             return port
     raise LabError(f"no free port found between {FIRST} and {LAST} in {tries} tries")

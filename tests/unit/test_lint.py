@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
+    "bandit": ["bandit", "-q", "-c", "pyproject.toml", "-r", "glancesync", "setup.py"],
     "ruff": ["ruff", "check", "."],
     "import-linter": ["lint-imports"],
     "mypy": ["mypy"],
