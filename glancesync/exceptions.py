@@ -15,8 +15,10 @@
     |-- NotReadyError                     503  retry  this server cannot answer yet (no catalog, no database)
     |-- RegionError                       502  retry  what a region's services answered
     |   |-- RegionUnavailableError        503  retry  no connection, timeout, 5xx
+    |   |   `-- KeystoneUnavailableError  503  retry  no token could be had, so the region was not asked
     |   |-- RegionBusyError               503  retry  429 or 503 with Retry-After
     |   |-- RegionUnauthorizedError       502  retry  401 after a fresh token
+    |   |   `-- KeystoneRefusedError      502  retry  Keystone refused the service user
     |   |-- RegionForbiddenError          502  stop   403: role or policy
     |   |-- RegionRejectedError           502  stop   400 and the like: this Glance will never take it
     |   |-- RegionQuotaError              502  stop   413: size cap or quota
@@ -32,6 +34,7 @@
     |-- WaitError                         503  wait   nothing is wrong, it is only too early
     |   |-- SourceNotReadyError                wait   queued, saving, importing
     |   |-- ReplicaSavingError                 wait   the replica is in `saving`
+    |   |-- RegionPausedError                  wait   the region's breaker is open
     |   |-- SourceUntrustedError               wait   the cascading Glance is not known to be itself
     |   `-- DeletionHeldError                  wait   the brake holds, or the source is not believed
     `-- RunStoppedError                   409  drop   the run must end without writing anything
@@ -61,17 +64,20 @@ class GlanceSyncError(Exception):
     :param message: one sentence for a person: the thing, the cause, the next step. Never a secret or token.
     :param retry_after_seconds: what the other side asked for, where it did
     :param request_id: the request id of the service that refused, where known
+    :param region: the region whose service is to blame, where known
     """
 
     code = "internal_error"
     http_status = 500
     verdict = Verdict.RETRY
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None, request_id: str | None = None):
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None, request_id: str | None = None,
+                 region: str | None = None):
         super().__init__(message)
         self.message = message
         self.retry_after_seconds = retry_after_seconds
         self.request_id = request_id
+        self.region = region
 
     def __str__(self) -> str:
         return self.message
@@ -142,6 +148,10 @@ class RegionUnavailableError(RegionError):
     http_status = 503
 
 
+class KeystoneUnavailableError(RegionUnavailableError):
+    code = "keystone_unavailable"
+
+
 class RegionBusyError(RegionError):
     code = "region_busy"
     http_status = 503
@@ -149,6 +159,10 @@ class RegionBusyError(RegionError):
 
 class RegionUnauthorizedError(RegionError):
     code = "region_unauthorized"
+
+
+class KeystoneRefusedError(RegionUnauthorizedError):
+    code = "keystone_refused"
 
 
 class RegionForbiddenError(RegionError):
@@ -216,6 +230,10 @@ class SourceNotReadyError(WaitError):
 
 class ReplicaSavingError(WaitError):
     code = "replica_saving"
+
+
+class RegionPausedError(WaitError):
+    code = "region_paused"
 
 
 class SourceUntrustedError(WaitError):

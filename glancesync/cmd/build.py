@@ -25,6 +25,8 @@ from glancesync.model.task import Outcome
 from glancesync.regions.catalog import Catalog
 from glancesync.regions.directory import RegionDirectory
 from glancesync.regions.factory import RegionClients
+from glancesync.regions.health import RegionHealth
+from glancesync.regions.prober import RegionProber
 from glancesync.service import Service
 from glancesync.service.regions import RegionWatch
 from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
@@ -55,6 +57,7 @@ class Server:
     region_timer: RegionTimer
     scrub_timer: ScrubTimer
     purge_timer: PurgeTimer
+    prober: RegionProber
     app: Any
 
 
@@ -72,11 +75,12 @@ def build(conf: cfg.ConfigOpts) -> Server:
     executor = Executor(records=records, trust=trust, tee=Tee(settings.transfer), clock=clock,
                         new_id=lambda: str(uuid.uuid4()))
     converger = Converger(context, executor)
+    health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
-                    random=random.SystemRandom().random)
+                    random=random.SystemRandom().random, gate=health)
     doorbell = Doorbell()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
-                      request_reconcile=doorbell.ring)
+                      request_reconcile=doorbell.ring, health=health)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
     parts = Parts(service=service, settings=settings.api, enforcer=new_enforcer(conf), conf=conf)
     return Server(
@@ -89,6 +93,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
         scrub_timer=ScrubTimer(service=service, settings=settings.reconcile, clock=clock, guard=worker.guard),
         purge_timer=PurgeTimer(database=database, queue=queue, history_days=settings.worker.history_days, clock=clock,
                                guard=worker.guard),
+        prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))
 
 
@@ -100,7 +105,8 @@ def _directory(conf: cfg.ConfigOpts, settings: Settings, clock: Clock) -> tuple[
     options = conf.keystone
     clients = RegionClients(session=session, connect_timeout_seconds=options.connect_timeout_seconds,
                             read_timeout_seconds=options.read_timeout_seconds,
-                            idle_timeout_seconds=settings.transfer.idle_timeout_seconds)
+                            idle_timeout_seconds=settings.transfer.idle_timeout_seconds,
+                            call_timeout_seconds=options.call_timeout_seconds)
     catalog = Catalog(session=session, timeout_seconds=options.read_timeout_seconds)
     return RegionDirectory(catalog=catalog, clients=clients, settings=settings.sync, interface=options.interface,
                            clock=clock), session

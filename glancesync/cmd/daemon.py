@@ -62,7 +62,8 @@ class _Daemon:
                    concurrency.spawn(server.reconcile_timer.run_forever),
                    concurrency.spawn(server.region_timer.run_forever),
                    concurrency.spawn(server.scrub_timer.run_forever),
-                   concurrency.spawn(server.purge_timer.run_forever)]
+                   concurrency.spawn(server.purge_timer.run_forever),
+                   concurrency.spawn(server.prober.run_forever)]
         api = concurrency.spawn(self._serve, listener)
         LOG.info("glance-sync %s serves on %s:%d", __version__, *listener.getsockname()[:2])
         while not self._signals:

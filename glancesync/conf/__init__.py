@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
-from glancesync.conf import api, deletion, keystone, reconcile, server, sync, transfer, worker
+from glancesync.conf import api, breaker, deletion, keystone, reconcile, server, sync, transfer, worker
 from glancesync.exceptions import ConfigurationError
 
-SECTIONS = (server, sync, transfer, worker, reconcile, deletion, api)
+SECTIONS = (server, sync, transfer, worker, breaker, reconcile, deletion, api)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class Settings:
     sync: sync.SyncSettings
     transfer: transfer.TransferSettings
     worker: worker.WorkerSettings
+    breaker: breaker.BreakerSettings
     reconcile: reconcile.ReconcileSettings
     deletion: deletion.DeletionSettings
     api: api.ApiSettings

@@ -13,7 +13,9 @@ OPTS = [
     cfg.FloatOpt("connect_timeout_seconds", default=10, min=0.1,
                  help="How long a connection to Keystone or a Glance may take to be made."),
     cfg.FloatOpt("read_timeout_seconds", default=60, min=0.1,
-                 help="How long an answer to a request without image bytes may take."),
+                 help="How long an answer to a request without image bytes, or its next part, may take."),
+    cfg.FloatOpt("call_timeout_seconds", default=300, min=0.1,
+                 help="How long a request without image bytes may take as a whole, however steadily its answer drips."),
 ]
 
 

@@ -64,6 +64,14 @@ class RegionDirectory:
         self._refresh()
         return sorted(region for region in self._regions.values() if not region.cascading)
 
+    def known(self) -> Sequence[Region]:
+        """All regions as they were last read. Asks nobody."""
+        return list(self._regions.values())
+
+    def known_cascading(self) -> str | None:
+        """The cascading region's name as it was last read, None before. Asks nobody."""
+        return self._cascading
+
     def client(self, name: str) -> RegionClient:
         """Raises RegionNotFoundError naming the regions that exist."""
         self._refresh()

@@ -12,16 +12,17 @@ from glancesync.regions.glance import GlanceRegion
 class RegionClients:
     """Clients over one session, made when first asked for and kept until the region's endpoint changes.
 
-    Timeouts are in seconds: to connect, to answer a request without image bytes, and for which a stream of bytes may
-    stand still.
+    Timeouts are in seconds: to connect, for an answer without image bytes or its next part, for such a request as a
+    whole, and for which a stream of bytes may stand still.
     """
 
     def __init__(self, *, session: Session, connect_timeout_seconds: float, read_timeout_seconds: float,
-                 idle_timeout_seconds: float) -> None:
+                 idle_timeout_seconds: float, call_timeout_seconds: float = 300) -> None:
         self._session = session
         self._timeouts = {"connect_timeout_seconds": connect_timeout_seconds,
                           "read_timeout_seconds": read_timeout_seconds,
-                          "idle_timeout_seconds": idle_timeout_seconds}
+                          "idle_timeout_seconds": idle_timeout_seconds,
+                          "call_timeout_seconds": call_timeout_seconds}
         self._clients: dict[str, tuple[str, RegionClient]] = {}
 
     def get(self, region: Region) -> RegionClient:

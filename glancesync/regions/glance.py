@@ -38,11 +38,13 @@ _NAMESAKES_PAGE = 100
 class GlanceRegion(RegionClient):
     """One Glance at `endpoint` (a URL without a version). Opens no connection before the first call."""
 
-    def __init__(self, *, region_name: str, endpoint: str, session: Session, connect_timeout_seconds: float,
-                 read_timeout_seconds: float, idle_timeout_seconds: float) -> None:
+    def __init__(self, *, region_name: str, endpoint: str, session: Session,  # noqa: PLR0913
+                 connect_timeout_seconds: float, read_timeout_seconds: float, idle_timeout_seconds: float,
+                 call_timeout_seconds: float = 300) -> None:
         self.region_name = region_name
         self._http = GlanceHTTP(session, region_name=region_name, endpoint=endpoint, timeouts=Timeouts(
-            connect=connect_timeout_seconds, read=read_timeout_seconds, idle=idle_timeout_seconds))
+            connect=connect_timeout_seconds, read=read_timeout_seconds, idle=idle_timeout_seconds,
+            whole=call_timeout_seconds))
         self._images = ImagesController(self._http, None)
         self._members = MembersController(self._http, None)
 

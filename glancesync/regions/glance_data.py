@@ -13,6 +13,7 @@ from keystoneauth1.identity.base import BaseIdentityPlugin
 from keystoneauth1.session import Session
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from glancesync.clock import SystemClock
 from glancesync.exceptions import (
     GlanceSyncError,
     RegionUnauthorizedError,
@@ -23,7 +24,7 @@ from glancesync.exceptions import (
 )
 from glancesync.regions.client import ImageData
 from glancesync.regions.glance_errors import REQUEST_ID_HEADER, Call, bad_answer
-from glancesync.regions.glance_http import GlanceHTTP, path_of
+from glancesync.regions.glance_http import GlanceHTTP, path_of, within
 from glancesync.regions.upload_connection import upload_session
 
 LOG = logging.getLogger(__name__)
@@ -36,8 +37,9 @@ _FRESH_TOKEN_SECONDS = 300
 def start_download(http: GlanceHTTP, image_id: str) -> requests.Response:
     """A response of 200 whose body is the image, or of 204. The caller closes it."""
     call = http.call("GET", path_of(image_id, "file"))
-    response = http.send(call, headers={"Accept": f"{OCTET_STREAM}, application/json;q=0.5"},
-                         timeout=(http.timeouts.connect, http.timeouts.idle))
+    with within(http.timeouts.whole, call):
+        response = http.send(call, headers={"Accept": f"{OCTET_STREAM}, application/json;q=0.5"},
+                             timeout=(http.timeouts.connect, http.timeouts.idle))
     what = _not_image_data(response)
     if what:
         response.close()
@@ -50,7 +52,7 @@ def read_download(http: GlanceHTTP, image_id: str, response: requests.Response, 
     length = response.headers.get("Content-Length", "")
     size = int(length) if length.isascii() and length.isdigit() else None
     call = http.call("GET", path_of(image_id, "file"))
-    return ImageData(size=size, chunks=_read_chunks(call, response, chunk_bytes, size))
+    return ImageData(size=size, chunks=_read_chunks(call, response, chunk_bytes, size, http.timeouts.idle))
 
 
 def upload(http: GlanceHTTP, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
@@ -61,14 +63,15 @@ def upload(http: GlanceHTTP, image_id: str, chunks: Iterable[bytes], size: int |
         headers["x-openstack-image-size"] = str(size)
     body = _Body(chunks)
     _freshen_token(http.session)
-    session = upload_session(http.session, http.timeouts.idle)
+    session = upload_session(http.session, http.timeouts.idle, http.timeouts.whole)
     try:
         http.send(call, session=session, data=body, headers=headers, allow_reauth=False,
                   timeout=(http.timeouts.connect, max(http.timeouts.read, http.timeouts.idle))).close()
     except _ChunksFailedError as failure:
         raise failure.reason from failure.reason.__cause__
     except TransferStalledError as error:
-        raise TransferStalledError(f"{call} stalled after {body.bytes_given} bytes: {error}") from error
+        raise TransferStalledError(f"{call} stalled after {body.bytes_given} bytes: {error}",
+                                   region=call.region) from error
     except RegionUnauthorizedError:
         http.session.invalidate()
         raise
@@ -78,7 +81,7 @@ def upload(http: GlanceHTTP, image_id: str, chunks: Iterable[bytes], size: int |
         session.session.close()
     if not body.complete:
         raise TransferError(f"{call} was answered with success after {body.bytes_given} bytes, before the last one; "
-                            "what stands there is not the image")
+                            "what stands there is not the image", region=call.region)
 
 
 class _ChunksFailedError(Exception):
@@ -115,18 +118,36 @@ class _Body:
         self.complete = True
 
 
-def _read_chunks(call: Call, response: requests.Response, chunk_bytes: int, size: int | None) -> Iterator[bytes]:
+def _read_chunks(call: Call, response: requests.Response, chunk_bytes: int, size: int | None,
+                 idle_seconds: float) -> Iterator[bytes]:
     count = 0
     try:
-        for chunk in response.raw.stream(chunk_bytes, decode_content=False):
+        while chunk := _read_chunk(response, chunk_bytes, idle_seconds):
             count += len(chunk)
             yield chunk
     except ReadTimeoutError as error:
-        raise SourceReadError(f"{call} gave no byte for too long after {count} of {size} bytes") from error
+        raise SourceReadError(f"{call} gave no byte for too long after {count} of {size} bytes",
+                              region=call.region) from error
+    except TimeoutError as error:
+        raise SourceReadError(f"{call} drips: {chunk_bytes} bytes took {idle_seconds:g} s, after {count} of {size}",
+                              region=call.region) from error
     except (HTTPError, OSError) as error:
-        raise SourceReadError(f"{call} broke off after {count} of {size} bytes") from error
+        raise SourceReadError(f"{call} broke off after {count} of {size} bytes", region=call.region) from error
     if size is not None and count != size:
-        raise SourceReadError(f"{call} ended after {count} of {size} bytes")
+        raise SourceReadError(f"{call} ended after {count} of {size} bytes", region=call.region)
+
+
+def _read_chunk(response: requests.Response, chunk_bytes: int, idle_seconds: float) -> bytes:
+    """So many bytes, fewer at the end. A source that drips has as long for a chunk as one may stand still: single bytes
+    would keep it alive for ever. Raises TimeoutError."""
+    clock, pieces, missing = SystemClock(), [], chunk_bytes
+    deadline = clock.monotonic() + idle_seconds
+    while missing and (piece := response.raw.read1(missing, decode_content=False)):
+        pieces.append(piece)
+        missing -= len(piece)
+        if missing and clock.monotonic() > deadline:
+            raise TimeoutError
+    return b"".join(pieces)
 
 
 def _not_image_data(response: requests.Response) -> str | None:
@@ -157,5 +178,6 @@ def _broken(call: Call, body: _Body, error: RegionUnavailableError) -> Exception
     if not body.started or not isinstance(error.__cause__, ksa.ClientException):
         return error
     if isinstance(error.__cause__, ksa.ConnectTimeout):
-        return TransferStalledError(f"{call} was not answered in time after {body.bytes_given} bytes")
-    return TransferError(f"{call} broke off after {body.bytes_given} bytes without an answer")
+        return TransferStalledError(f"{call} was not answered in time after {body.bytes_given} bytes",
+                                    region=call.region)
+    return TransferError(f"{call} broke off after {body.bytes_given} bytes without an answer", region=call.region)

@@ -93,7 +93,7 @@ class Answer:
 
 def error_from_answer(call: Call, answer: Answer, *, now: datetime | None = None) -> exc.GlanceSyncError:
     """The error that an answer of no success stands for."""
-    return _class_of(call, answer)(_sentence(call, answer), request_id=answer.request_id,
+    return _class_of(call, answer)(_sentence(call, answer), request_id=answer.request_id, region=call.region,
                                    retry_after_seconds=retry_after_seconds(answer.headers, now=now))
 
 
@@ -101,16 +101,25 @@ def error_from_failure(call: Call, failure: Exception) -> exc.RegionError:
     """The error that a request without an answer stands for."""
     reason = _TOKEN.sub("***", str(failure))[:EXCERPT_LIMIT]
     if isinstance(failure, ksa.Unauthorized | ksa.AuthorizationFailure):
-        return exc.RegionUnauthorizedError(f"Keystone refused the service user before {call}: {reason}; "
-                                           "see the credentials under [keystone]")
+        return exc.KeystoneRefusedError(f"Keystone refused the service user before {call}: {reason}; "
+                                        "see the credentials under [keystone]", region=call.region)
     if isinstance(failure, ksa.ConnectTimeout):
-        return exc.RegionUnavailableError(f"{call} timed out")
-    return exc.RegionUnavailableError(f"{call} got no answer: {reason}")
+        return exc.RegionUnavailableError(f"{call} timed out", region=call.region)
+    return exc.RegionUnavailableError(f"{call} got no answer: {reason}", region=call.region)
+
+
+def error_from_login(call: Call, failure: Exception) -> exc.RegionError:
+    """The error of a request that was not made, because there was no token for it."""
+    if isinstance(failure, ksa.Unauthorized | ksa.AuthorizationFailure):
+        return error_from_failure(call, failure)
+    reason = _TOKEN.sub("***", str(failure))[:EXCERPT_LIMIT]
+    return exc.KeystoneUnavailableError(f"Keystone gave no token for {call}: {reason}", region=call.region)
 
 
 def bad_answer(call: Call, what: str, request_id: str | None = None) -> exc.RegionAnswerError:
     """An answer of success that is not what the protocol allows."""
-    return exc.RegionAnswerError(f"{call} gave an answer that is not Glance's: {what}", request_id=request_id)
+    return exc.RegionAnswerError(f"{call} gave an answer that is not Glance's: {what}", request_id=request_id,
+                                 region=call.region)
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:

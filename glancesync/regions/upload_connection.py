@@ -16,6 +16,7 @@ from requests import Session as RequestsSession
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from glancesync.concurrency import Timeout, is_green
 from glancesync.exceptions import TransferStalledError
 
 _PIECE_BYTES = 65536
@@ -26,6 +27,8 @@ class _Sending:
 
     #: Seconds for which the other side may take no byte; set by the pool.
     idle_seconds: float = 60.0
+    #: Seconds for the whole head of the answer.
+    answer_seconds: float = 300.0
     sock: Any
 
     def send(self, data: Any) -> None:
@@ -41,6 +44,14 @@ class _Sending:
                 self._stop_if_answered()
                 raise TransferStalledError(f"{self.host} took no byte for "  # type: ignore[attr-defined]
                                            f"{self.idle_seconds:g} s") from error
+
+    def getresponse(self) -> Any:
+        """Raises TransferStalledError when the answer's head does not end in time. Only a green process can tell."""
+        if not is_green():
+            return super().getresponse()  # type: ignore[misc]
+        with Timeout(self.answer_seconds, TransferStalledError(
+                f"{self.host} answered for longer than {self.answer_seconds:g} s")):  # type: ignore[attr-defined]
+            return super().getresponse()  # type: ignore[misc]
 
     def _stop_if_answered(self) -> None:
         raise NotImplementedError
@@ -65,35 +76,36 @@ class SecureUploadConnection(_Sending, HTTPSConnection):
 class UploadAdapter(TCPKeepAliveAdapter):
     """A requests adapter whose connections are the ones above."""
 
-    def __init__(self, idle_seconds: float) -> None:
-        self._idle_seconds = idle_seconds
+    def __init__(self, idle_seconds: float, answer_seconds: float) -> None:
+        self._seconds = idle_seconds, answer_seconds
         super().__init__(pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _pool_classes(self._idle_seconds)
+        self.poolmanager.pool_classes_by_scheme = _pool_classes(*self._seconds)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _pool_classes(self._idle_seconds)
+        manager.pool_classes_by_scheme = _pool_classes(*self._seconds)
         return manager
 
 
-def _pool_classes(idle_seconds: float) -> dict[str, type[HTTPConnectionPool]]:
+def _pool_classes(idle_seconds: float, answer_seconds: float) -> dict[str, type[HTTPConnectionPool]]:
     """urllib3 makes connections by class, so what they need to know is an attribute of a class of their own."""
-    plain = type("Connection", (UploadConnection,), {"idle_seconds": idle_seconds})
-    secure = type("SecureConnection", (SecureUploadConnection,), {"idle_seconds": idle_seconds})
+    bounds = {"idle_seconds": idle_seconds, "answer_seconds": answer_seconds}
+    plain = type("Connection", (UploadConnection,), bounds)
+    secure = type("SecureConnection", (SecureUploadConnection,), bounds)
     return {"http": type("Pool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
             "https": type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure})}
 
 
-def upload_session(session: Session, idle_seconds: float) -> Session:
+def upload_session(session: Session, idle_seconds: float, answer_seconds: float) -> Session:
     """A keystoneauth1 session with the same login, trust and proxies as `session`, whose bodies are sent as above."""
     transport = RequestsSession()
     transport.trust_env = session.session.trust_env
     transport.proxies = dict(session.session.proxies)
     for scheme in ("http://", "https://"):
-        transport.mount(scheme, UploadAdapter(idle_seconds))
+        transport.mount(scheme, UploadAdapter(idle_seconds, answer_seconds))
     return Session(auth=session.auth, session=transport, verify=session.verify, cert=session.cert,
                    additional_headers=dict(session.additional_headers))
 

@@ -15,6 +15,8 @@ from glancesync.exceptions import InvalidInputError, RegionNotFoundError
 from glancesync.model.event import Event, Operation
 from glancesync.model.sort import BY_ID, NEWEST_FIRST, Sort
 from glancesync.model.task import Pair, Run, Submission, Task, TaskFilter, Trigger
+from glancesync.regions.breaker import Breaker
+from glancesync.regions.health import RegionHealth
 from glancesync.service.conflicts import Chosen, Conflicts
 from glancesync.service.deletions import list_deletions
 from glancesync.service.events import store_events
@@ -41,8 +43,8 @@ class Service:
     `ring` wakes the worker, `request_reconcile` asks the timer for a pass soon.
     """
 
-    def __init__(self, *, database: Database, queue: TaskQueue, context: SyncContext, converger: Converger,
-                 ring: Callable[[], None], request_reconcile: Callable[[], None]) -> None:
+    def __init__(self, *, database: Database, queue: TaskQueue, context: SyncContext, converger: Converger,  # noqa: PLR0913
+                 ring: Callable[[], None], request_reconcile: Callable[[], None], health: RegionHealth) -> None:
         self._database = database
         self._queue = queue
         self._context = context
@@ -52,6 +54,7 @@ class Service:
         self._clock = context.clock
         self._ring = ring
         self._request_reconcile = request_reconcile
+        self._health = health
         self._views = ImageViews(database)
         self._conflicts = Conflicts(database, context.clock)
 
@@ -189,13 +192,14 @@ class Service:
         return self._queue.list_runs(task_id)
 
     def list_regions(self) -> list[dict[str, Any]]:
-        """The catalog's regions, and those that left it, with the number of replicas by state."""
+        """The catalog's regions, and those that left it, with the number of replicas by state and their breaker's."""
         counts, gone = self._views.count_states(), self._views.gone_regions()
         here = [self._directory.cascading(), *self._directory.cascaded()]
         return [{"name": region.name, "endpoint": region.endpoint, "cascading": region.cascading, "gone_at": None,
-                 "images": counts.get(region.name, {})} for region in here] + [
+                 "images": counts.get(region.name, {}), "breaker": _breaker_view(self._health.breaker(region.name))}
+                for region in here] + [
                 {"name": name, "endpoint": None, "cascading": False, "gone_at": isoformat(at),
-                 "images": counts.get(name, {})} for name, at in sorted(gone.items())]
+                 "images": counts.get(name, {}), "breaker": None} for name, at in sorted(gone.items())]
 
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""
@@ -282,6 +286,11 @@ def _batches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
     rows = iter(findings)
     while batch := list(islice(rows, _BATCH)):
         yield batch
+
+
+def _breaker_view(breaker: Breaker) -> dict[str, Any]:
+    return {"state": breaker.state.value, "since": isoformat(breaker.since), "failures": breaker.failures,
+            "next_probe_at": isoformat(breaker.next_probe_at), "reason": breaker.reason}
 
 
 def _plan_view(image_id: str, region: str, plan: Plan) -> dict[str, Any]:

@@ -171,6 +171,19 @@ class TaskQueue:
             "started_at": at, "step": None, "bytes_done": None, "bytes_total": None, "updated_at": at})
         return sorted(taken, key=lambda task: ids.index(task.id))
 
+    def postpone(self, region: str | None, seconds: float, *, code: str, reason: str) -> int:
+        """Have what is due in the region (None: everywhere) wait for so many seconds, for that reason; how many tasks.
+        Whoever is asked for meanwhile is due again, and may be postponed again."""
+        def work(connection: sa.Connection) -> int:
+            at = now(connection)
+            due = (tasks.c.state == TaskState.WAITING.value) & (tasks.c.run_at <= at)
+            if region is not None:
+                due &= tasks.c.region == region
+            return connection.execute(sa.update(tasks).where(due).values(
+                run_at=at + seconds, reason_code=code, reason=rows.shorten(reason), updated_at=at)).rowcount
+
+        return self._database.run(work)
+
     def heartbeat(self, *, renew: bool = True) -> Held:
         """Renew the leases of all tasks that this process holds (also a lease that ran out while nobody took the
         task), or only look; which of them are lost, and which are to be cancelled."""

@@ -11,6 +11,7 @@ from glancesync.concurrency import Timeout
 from glancesync.conf.worker import WorkerSettings
 from glancesync.exceptions import GlanceSyncError, LeaseLostError, NotReadyError, RunStoppedError, Verdict
 from glancesync.model.task import Outcome, Task
+from glancesync.tasks.gate import Gate
 from glancesync.tasks.handle import TaskHandle
 from glancesync.tasks.queue import TaskQueue
 
@@ -25,11 +26,12 @@ class Runner:
     """`run` does the work: it returns how it ended, or raises."""
 
     def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome], settings: WorkerSettings,
-                 clock: Clock) -> None:
+                 clock: Clock, gate: Gate) -> None:
         self._queue = queue
         self._run = run
         self._settings = settings
         self._clock = clock
+        self._gate = gate
         self.internal_errors = 0
 
     def guard(self, doing: str, function: Callable[..., Result], *args: object) -> Result | Exception:
@@ -50,7 +52,7 @@ class Runner:
         then."""
         started_at = self._clock.monotonic()
         try:
-            result = self._attempt(handle)
+            result = self._attempt_watched(handle)
             settled = self._record(handle, result)
         except BaseException:
             self.hand_back(handle)
@@ -69,17 +71,31 @@ class Runner:
             LOG.info("task %s image %s region %s: handed back to the queue", handle.task.id, handle.task.image_id,
                      handle.task.region)
 
+    def _attempt_watched(self, handle: TaskHandle) -> Outcome | Exception:
+        """The gate is told how it ended; of a run whose thread is killed, that nobody is to blame."""
+        result: Outcome | Exception = RunStoppedError("the run was ended from outside")
+        self._gate.begun(handle.task.region)
+        try:
+            result = self._attempt(handle)
+        finally:
+            self._gate.ended(handle.task.region, result if isinstance(result, Exception) else None)
+        return result
+
     def _attempt(self, handle: TaskHandle) -> Outcome | Exception:
         """Run it, and again a few times after an error that may pass."""
         for _ in range(self._settings.task_retry_times):
-            result = self.guard(f"run task {handle.task.id}", self._run, handle)
+            result = self._run_once(handle)
             if not isinstance(result, Exception) or getattr(result, "verdict", Verdict.RETRY) is not Verdict.RETRY:
                 return result
             self._clock.sleep(_QUICK_RETRY_SECONDS)
             stopped = self.guard(f"go on with task {handle.task.id}", handle.check)
             if isinstance(stopped, Exception):
                 return stopped
-        return self.guard(f"run task {handle.task.id}", self._run, handle)
+        return self._run_once(handle)
+
+    def _run_once(self, handle: TaskHandle) -> Outcome | Exception:
+        paused = self.guard(f"run task {handle.task.id} now", self._gate.check, handle.task.region)
+        return paused if paused is not None else self.guard(f"run task {handle.task.id}", self._run, handle)
 
     def _record(self, handle: TaskHandle, result: Outcome | Exception) -> Task | Exception | None:
         """Write down how it ended, however long the database is away: the work is done, and still leased or lost."""

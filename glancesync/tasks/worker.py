@@ -26,6 +26,7 @@ from glancesync.concurrency import (
 from glancesync.conf.worker import WorkerSettings
 from glancesync.exceptions import LeaseLostError, RunStoppedError, TaskCancelledError
 from glancesync.model.task import Outcome, Task
+from glancesync.tasks.gate import Gate, OpenGate
 from glancesync.tasks.handle import TaskHandle
 from glancesync.tasks.queue import ClaimKey, TaskQueue, claim_key
 from glancesync.tasks.runner import Result, Runner
@@ -37,18 +38,20 @@ _SWEEP_SECONDS = 3.0
 #: A hub that stood still for so many leases is given up, so that another server may take its tasks.
 _LEASES_WITHOUT_A_BEAT = 10
 _LOOK_SECONDS = 0.05
+_POSTPONE_SECONDS = 1.0
 
 
 class Worker:
-    """One per server process. `random` gives numbers from 0 to 1."""
+    """One per server process. `random` gives numbers from 0 to 1. Without a `gate` every region gets what fits."""
 
     def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome], settings: WorkerSettings,
-                 clock: Clock, random: Callable[[], float]) -> None:
+                 clock: Clock, random: Callable[[], float], gate: Gate | None = None) -> None:
         self._queue = queue
         self._settings = settings
         self._clock = clock
         self._random = random
-        self._runner = Runner(queue=queue, run=run, settings=settings, clock=clock)
+        self._gate = gate or OpenGate()
+        self._runner = Runner(queue=queue, run=run, settings=settings, clock=clock, gate=self._gate)
         self._pool = GreenPool(settings.max_tasks)
         self._running: dict[ClaimKey, tuple[TaskHandle, GreenThread]] = {}
         self._in_region: Counter[str] = Counter()
@@ -57,6 +60,7 @@ class Worker:
         self._stopping = Event()
         self._stopped = Event()
         self._renewed_at = self._beaten_at = clock.monotonic()
+        self._postponed_at = float("-inf")
 
     @property
     def running(self) -> int:
@@ -99,6 +103,7 @@ class Worker:
             return 0
         self._claiming = True
         try:
+            self._postpone_paused()
             claimed = self._queue.claim(self._free_slots, room)
             members = Counter(task.image_id for task in claimed)
             gatherings = {image_id: Gathering(count) for image_id, count in members.items()}
@@ -186,7 +191,19 @@ class Worker:
             self.ring()
 
     def _free_slots(self, region: str) -> int:
-        return self._settings.max_tasks_per_region - self._in_region[region]
+        room, most = self._gate.room(region), self._settings.max_tasks_per_region
+        return (most if room is None else min(room, most)) - self._in_region[region]
+
+    def _postpone_paused(self) -> None:
+        """What is due in a region that is left alone waits as long as that."""
+        pauses, at = self._gate.pauses(), self._clock.monotonic()
+        if not pauses or at - self._postponed_at < min(_POSTPONE_SECONDS, self._settings.poll_seconds):
+            return
+        self._postponed_at = at
+        for region, paused in pauses.items():
+            seconds = paused.retry_after_seconds or 0
+            if seconds > 0:
+                self._queue.postpone(region, seconds, code=paused.code, reason=paused.message)
 
     def _start(self, handle: TaskHandle) -> None:
         self._in_region[handle.task.region] += 1

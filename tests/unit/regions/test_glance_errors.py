@@ -58,7 +58,7 @@ def test_any_answer_makes_a_short_printable_sentence(status: int, body: bytes, r
 
 
 @pytest.mark.parametrize(("failure", "error"), [
-    (ksa.Unauthorized(), exc.RegionUnauthorizedError), (ksa.AuthorizationFailure(), exc.RegionUnauthorizedError),
+    (ksa.Unauthorized(), exc.KeystoneRefusedError), (ksa.AuthorizationFailure(), exc.KeystoneRefusedError),
     (ksa.ConnectTimeout("t"), exc.RegionUnavailableError), (ksa.ConnectFailure("t"), exc.RegionUnavailableError),
     (ksa.SSLError("t"), exc.RegionUnavailableError), (ksa.EndpointNotFound(), exc.RegionUnavailableError)])
 def test_failures_without_an_answer(failure: Exception, error: type[Exception]) -> None:
