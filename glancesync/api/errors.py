@@ -43,9 +43,10 @@ class HttpError(Exception):
 
 
 def error_response(environ: Mapping[str, object], *, status: int, code: str, message: str,
-                   headers: Mapping[str, str] | None = None) -> webob.Response:
-    """An error as this API shows it; `message` is one sentence for a person."""
-    body = {"error": {"code": code, "message": message, "request_id": environ.get(REQUEST_ID)}}
+                   headers: Mapping[str, str] | None = None,
+                   more: Mapping[str, str] | None = None) -> webob.Response:
+    """An error as this API shows it; `message` is one sentence for a person, `more` what a program can use."""
+    body = {"error": {"code": code, "message": message, "request_id": environ.get(REQUEST_ID), **(more or {})}}
     response = webob.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
     response.headers.update({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})})
     return response

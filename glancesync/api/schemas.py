@@ -130,7 +130,8 @@ _CHOICE = _or_null({"type": "string", "enum": [choice.value for choice in Confli
 _REPLICA_STATE: Schema = {"type": "string", "enum": [state.value for state in ReplicaState]}
 
 COMPONENTS: dict[str, Schema] = {
-    "Error": _row(error=_row(code=_STRING, message=_STRING, request_id=_ANY_STRING)),
+    "Error": _row(error=_object(["code", "message", "request_id"], code=_STRING, message=_STRING,
+                                request_id=_ANY_STRING, min_version=_STRING, max_version=_STRING)),
     "Version": _row(id=_STRING, status=_STRING, min_version=_STRING, version=_STRING,
                     links=_list(_row(rel=_STRING, href=_STRING))),
     "TaskRef": _row(id=TASK_ID, image_id=IMAGE_ID, region=_STRING),
@@ -159,6 +160,7 @@ COMPONENTS: dict[str, Schema] = {
                  actions=_list(_row(action=_STRING, detail={"type": "object"})), bytes=_BYTES),
     "Region": _row(name=_STRING, endpoint=_ANY_STRING, cascading={"type": "boolean"},
                    gone_at={**_WHEN, "description": "when it left Keystone's catalog, null while it is in it"},
+                   problems=_list({**_STRING, "description": "why it is not seen whole, or takes no new ids"}),
                    images={"type": "object", "additionalProperties": _BYTES,
                            "description": "number of images by their state in this region"}),
 }

@@ -24,6 +24,11 @@ MINIMUM = ApiVersion(1, 0)
 MAXIMUM = ApiVersion(1, 0)
 
 
+def has_versions(path: str) -> bool:
+    """Whether microversions apply there: discovery must answer whoever does not know them yet."""
+    return path.rstrip("/").startswith("/v1/")
+
+
 def requested_version(header: str) -> ApiVersion:
     """The version that the header asks this service for: the oldest where it names none.
 

@@ -14,9 +14,11 @@ from oslo_log import log
 from glancesync import __version__, concurrency, serving
 from glancesync import conf as options
 from glancesync.cmd.build import Server, build
+from glancesync.cmd.logs import make_inert
 from glancesync.conf.unknown import refuse_unknown_options
 from glancesync.db.alone import SoleUse
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
+from glancesync.model.text import inert
 
 LOG = logging.getLogger(__name__)
 _START_RETRY_SECONDS = 3.0
@@ -28,16 +30,17 @@ def run(arguments: Sequence[str]) -> int:
         conf = options.parse(arguments, prog="glance-sync")
         refuse_unknown_options(conf)
         log.setup(conf, "glance-sync", version=__version__)
+        make_inert(logging.getLogger())
         # One line per outcome is for everybody, one per request for who asks for it.
         logging.getLogger("glancesync.access").setLevel(logging.DEBUG if conf.debug else logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         server = build(conf)
         return _Daemon(server, conf).run()
     except ConfigurationError as error:
-        print(f"glance-sync: {error}", file=sys.stderr)
+        print(f"glance-sync: {inert(str(error))}", file=sys.stderr)
         return 2
     except GlanceSyncError as error:
-        print(f"glance-sync: {error}", file=sys.stderr)
+        print(f"glance-sync: {inert(str(error))}", file=sys.stderr)
         return 1
 
 

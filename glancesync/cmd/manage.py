@@ -13,6 +13,7 @@ from glancesync.cmd.build import Server, build
 from glancesync.conf.unknown import refuse_unknown_options
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
+from glancesync.model.text import inert
 from glancesync.service.views import ImageViews
 from glancesync.sync.reconcile import PassReport
 
@@ -28,10 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_unknown_options(conf)
         return int(given.run(conf, given))
     except ConfigurationError as error:
-        print(f"glance-sync-manage: {error}", file=sys.stderr)
+        print(f"glance-sync-manage: {inert(str(error))}", file=sys.stderr)
         return 2
     except GlanceSyncError as error:
-        print(f"glance-sync-manage: {error}", file=sys.stderr)
+        print(f"glance-sync-manage: {inert(str(error))}", file=sys.stderr)
         return 1
 
 
@@ -101,27 +102,22 @@ def _image_show(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
     database = Database(options.read_settings(conf).server.connection)
     database.open()
     image = ImageViews(database).get_image(given.id)
-    name = _printable(image["name"] or "(no name)")
+    name = inert(image["name"] or "(no name)")
     print(f"{image['id']}  {name}  {image['status'] or 'unknown'}  owner {image['owner'] or '-'}")
     for region in image["regions"]:
         digest = region["digest"]
-        print(f"  {region['region']}: {region['state']} as {region['replica_id'] or '-'}"
+        print(f"  {inert(region['region'])}: {region['state']} as {region['replica_id'] or '-'}"
               + (f" ({region['id_reason']})" if region["id_reason"] else "")
               + (f", {digest['algorithm']} {digest['value'][:16]}..." if digest else "")
-              + (f", {_printable(region['reason'])}" if region["reason"] else ""))
+              + (f", {inert(region['reason'])}" if region["reason"] else ""))
     return 0
-
-
-def _printable(text: str) -> str:
-    """Names of images and properties are a user's: what would steer the terminal is shown, not sent."""
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def _deletion_status(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
     trust = _open(conf).trust.look()
     for line in (trust.problem, trust.latch):
         if line:
-            print(line)
+            print(inert(line))
     if trust.problem or trust.latch:
         return 1
     print("deletions are not held")
@@ -139,7 +135,7 @@ def _source_accept(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
     server = _open(conf)
     server.trust.accept()
     region = server.directory.cascading()
-    print(f"the cascading Glance is {region.endpoint} in {region.name}, as it is now")
+    print(f"the cascading Glance is {region.endpoint} in {inert(region.name)}, as it is now")
     return 0
 
 
@@ -150,15 +146,15 @@ def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
         service.check_regions(given.region)
         service.reconcile(report, regions=given.region)
         for name, seen in sorted(report.regions.items()):
-            print(f"{name}: {seen.images} images, {seen.findings} to be looked at, {seen.surplus} without an image, "
-                  f"{seen.foreign} not ours" + (f"; broke off: {seen.error}" if seen.error else ""))
+            print(f"{inert(name)}: {seen.images} images, {seen.findings} to be looked at, {seen.surplus} without an "
+                  f"image, {seen.foreign} not ours" + (f"; broke off: {inert(str(seen.error))}" if seen.error else ""))
         print(f"{report.tasks} tasks are queued for the server")
         return 1 if any(seen.error for seen in report.regions.values()) else 0
     plans = service.plan(image_ids=None, regions=given.region)
     for plan in plans:
         actions = ", ".join(action["action"] for action in plan["actions"]) or "nothing to do"
-        reason = _printable(plan["reason"])
-        print(f"{plan['image_id']}  {plan['region']}  {plan['reason_code']}: {actions} ({reason})")
+        reason = inert(plan["reason"])
+        print(f"{plan['image_id']}  {inert(plan['region'])}  {plan['reason_code']}: {actions} ({reason})")
     print(f"{len(plans)} pairs of image and region stand out")
     return 1 if plans else 0
 

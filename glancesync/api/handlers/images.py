@@ -10,8 +10,11 @@ from glancesync.model.sort import BY_ID
 
 def list_images(call: Call) -> Reply:
     filters = {name: call.query[name] for name in ("state", "region", "reason_code") if name in call.query}
-    rows = call.service.list_images(limit=page_limit(call) + 1, marker=call.query.get("marker"), owner=_owner(call),
-                                    filters=filters, sort=sort_of(call, BY_ID))
+    owner, sort = _owner(call), sort_of(call, BY_ID)
+    if sort.key != BY_ID.key:
+        _check_marker(call, owner)
+    rows = call.service.list_images(limit=page_limit(call) + 1, marker=call.query.get("marker"), owner=owner,
+                                    filters=filters, sort=sort)
     return Reply(body=page(call, "images", rows, dict))
 
 
@@ -25,6 +28,14 @@ def get_image(call: Call) -> Reply:
         # One text for both, so that it does not tell a stranger that the image exists.
         raise ImageNotFoundError(f"No image {image_id} is known here.")
     return Reply(body={"image": image})
+
+
+def _check_marker(call: Call, owner: str | None) -> None:
+    """Only an image of the listing may mark a page that is sorted by something else than the id: the place of
+    another's would tell a stranger its name or size."""
+    marker = call.query.get("marker")
+    if marker is not None and owner is not None and call.service.owner_of(marker) != owner:
+        raise ImageNotFoundError(f"No image {marker} of this listing is known here.")
 
 
 def _owner(call: Call) -> str | None:

@@ -14,8 +14,13 @@ from glancesync.model.task import Task, TaskFilter, TaskState
 
 def list_tasks(call: Call) -> Reply:
     sees_all = call.rights.allows("tasks:list_all")
-    rows = call.service.list_tasks(_filter(call.query), page_limit(call) + 1, call.query.get("marker"),
-                                   sort_of(call, NEWEST_FIRST)) if sees_all or _owns_image(call) else []
+    if sees_all or _owns_image(call):
+        if not sees_all:
+            _check_marker(call)
+        rows = call.service.list_tasks(_filter(call.query), page_limit(call) + 1, call.query.get("marker"),
+                                       sort_of(call, NEWEST_FIRST))
+    else:
+        rows = []
     return Reply(body=page(call, "tasks", rows, lambda task: task_json(task, with_server=sees_all)))
 
 
@@ -62,6 +67,19 @@ def _owns_image(call: Call) -> bool:
     if image_id is None:
         raise ForbiddenError("Your roles allow listing the tasks of your own project's images: name one by image_id.")
     return call.rights.allows("tasks:list", owner=call.service.owner_of(image_id))
+
+
+def _check_marker(call: Call) -> None:
+    """Only a task of the listing may mark a page: where another one's place is would tell a stranger of it."""
+    marker = call.query.get("marker")
+    if marker is None:
+        return
+    try:
+        known = call.service.get_task(marker).image_id == call.query["image_id"]
+    except TaskNotFoundError:
+        known = False
+    if not known:
+        raise TaskNotFoundError(f"No task {marker} of this listing is known here.")
 
 
 def _filter(query: Mapping[str, Any]) -> TaskFilter:

@@ -22,7 +22,7 @@ class MicroVersion:
         self._application = application
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not environ.get("PATH_INFO", "").rstrip("/").startswith("/v1/"):
+        if not versions.has_versions(environ.get("PATH_INFO", "")):
             return self._application(environ, start_response)
         response = self._answer(webob.Request(environ))
         answer: Iterable[bytes] = response(environ, start_response)
@@ -32,16 +32,23 @@ class MicroVersion:
         try:
             version = versions.requested_version(request.headers.get(versions.HEADER, ""))
         except InvalidInputError as error:
-            return known_error_response(request.environ, error)
+            return _named(known_error_response(request.environ, error), versions.MINIMUM)
         if not versions.MINIMUM <= version <= versions.MAXIMUM:
-            return error_response(
-                request.environ, status=406, code=HTTP_CODES[406],
-                message=f"Version {version.text} is not spoken here, "
-                        f"only {versions.MINIMUM.text} to {versions.MAXIMUM.text}.")
-        response = request.get_response(self._application)
-        response.headers[versions.HEADER] = f"{versions.SERVICE_TYPE} {version.text}"
-        response.vary = (*(response.vary or ()), versions.HEADER)
-        return response
+            return _named(_not_spoken(request, version), version)
+        return _named(request.get_response(self._application), version)
+
+
+def _not_spoken(request: webob.Request, version: versions.ApiVersion) -> webob.Response:
+    spoken = {"min_version": versions.MINIMUM.text, "max_version": versions.MAXIMUM.text}
+    return error_response(
+        request.environ, status=406, code=HTTP_CODES[406], more=spoken,
+        message=f"Version {version.text} is not spoken here, only {versions.MINIMUM.text} to {versions.MAXIMUM.text}.")
+
+
+def _named(response: webob.Response, version: versions.ApiVersion) -> webob.Response:
+    response.headers[versions.HEADER] = f"{versions.SERVICE_TYPE} {version.text}"
+    response.vary = (*(response.vary or ()), versions.HEADER)
+    return response
 
 
 def filter_factory(_global_conf: Mapping[str, Any]) -> Callable[[WSGIApplication], WSGIApplication]:

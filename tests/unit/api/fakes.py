@@ -164,9 +164,9 @@ class FakeService:
     def list_regions(self) -> list[dict[str, Any]]:
         self._record("list_regions")
         return [{"name": "RegionOne", "endpoint": "http://192.0.2.1/image", "cascading": True, "gone_at": None,
-                 "images": {}},
+                 "problems": [], "images": {}},
                 {"name": "RegionTwo", "endpoint": "http://192.0.2.2/image", "cascading": False, "gone_at": None,
-                 "images": {"in_sync": 3}}]
+                 "problems": [], "images": {"in_sync": 3}}]
 
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         self._record("cascaded_endpoints", region_names=region_names)
@@ -253,7 +253,10 @@ def error_of(response: webob.Response) -> dict[str, Any]:
     """The error's fields, after a look at their form."""
     assert response.content_type == "application/json", response
     error = response.json["error"]
-    assert set(error) == {"code", "message", "request_id"}, response.text
+    known = {"code", "message", "request_id"}
+    if response.status_int == 406:
+        known |= {"min_version", "max_version"}
+    assert set(error) == known, response.text
     assert error["request_id"] == response.headers["x-openstack-request-id"]
     assert isinstance(error["message"], str)
     assert error["message"].strip()

@@ -11,6 +11,7 @@ from tests.unit.api.access_table import ATTEMPTS, CHANGING_CALLS, Attempt
 from tests.unit.api.fakes import (
     CALLERS,
     OTHER_IMAGE,
+    OTHER_TASK,
     OWN_IMAGE,
     OWN_TASK,
     OWNERLESS_IMAGE,
@@ -55,6 +56,20 @@ def test_a_refusal_does_not_tell_that_a_thing_exists(caller: CallerOf, name: str
     first, second = ({"status": answer.status, "text": _without_ids(answer.text, answer.headers, ids)}
                      for answer in answers)
     assert first == second
+
+
+def test_a_pages_marker_tells_nothing_of_another_projects_things(caller: CallerOf) -> None:
+    """Where the marker's place would be is the name of its image, or the time of its task."""
+    for path, other, missing in (
+            ("/v1/images?sort_key=name", OTHER_IMAGE, UNKNOWN_IMAGE),
+            (f"/v1/tasks?image_id={OWN_IMAGE}&sort_key=created_at", OTHER_TASK, UNKNOWN_TASK)):
+        answers = [caller("member")("GET", f"{path}&marker={marker}") for marker in (other, missing)]
+        assert [answer.status_int for answer in answers] == [404, 404]
+        texts = [_without_ids(answer.text, answer.headers, [other, missing]) for answer in answers]
+        assert texts[0] == texts[1]
+    assert caller("member")("GET", f"/v1/images?sort_key=name&marker={OWN_IMAGE}").status_int == 200
+    assert caller("member")("GET", f"/v1/tasks?image_id={OWN_IMAGE}&marker={OWN_TASK}").status_int == 200
+    assert caller("admin")("GET", f"/v1/images?sort_key=name&marker={OTHER_IMAGE}").status_int == 200
 
 
 def _without_ids(text: str, headers: object, ids: list[str]) -> str:

@@ -30,6 +30,8 @@ def test_answers_are_what_the_document_says(document: dict[str, Any], app: Any, 
     response = Caller(app, name)(method, attempt.url, attempt.body)
 
     described = operation["responses"][str(response.status_int)]
+    for header, about in described["headers"].items():
+        assert header in response.headers or not about["required"]
     _validator(document, described["content"]["application/json"]["schema"]).validate(response.json)
 
 
@@ -38,6 +40,18 @@ def test_the_requests_of_the_table_are_what_the_document_asks_for(document: dict
     operation = document["paths"][attempt.route[1]][attempt.route[0].lower()]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     _validator(document, schema).validate(attempt.body)
+
+
+@pytest.mark.parametrize("attempt", [attempt for attempt in ATTEMPTS if attempt.route[0] == "GET"
+                                     and attempt.expected("admin") == 200], ids=str)
+def test_what_did_not_change_is_answered_as_the_document_says(document: dict[str, Any], admin: Caller,
+                                                              attempt: Attempt) -> None:
+    etag = admin("GET", attempt.url).headers["ETag"]
+    again = admin("GET", attempt.url, headers={"If-None-Match": etag})
+    described = document["paths"][attempt.route[1]]["get"]["responses"][str(again.status_int)]
+    assert (again.status_int, again.body) == (304, b"")
+    assert "content" not in described
+    assert all(header in again.headers for header in described["headers"])
 
 
 def test_the_document_has_every_route_and_no_other(document: dict[str, Any]) -> None:

@@ -22,6 +22,8 @@ def test_versions_that_are_not(admin: Caller, header: str) -> None:
     response = admin("GET", "/v1/regions", headers={HEADER: header})
     assert (response.status_int, error_of(response)["code"]) == (406, "version_not_supported")
     assert "1.0 to 1.0" in error_of(response)["message"]
+    assert (error_of(response)["min_version"], error_of(response)["max_version"]) == ("1.0", "1.0")
+    assert (response.headers[HEADER], HEADER in response.headers["Vary"]) == (header, True)
 
 
 @pytest.mark.parametrize("header", ["image-sync", "image-sync 1", "image-sync v1.0", "image-sync 1.0.0",

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The border of the log: whatever was put into a message, one message is one line. Called by the daemon's start."""
+from __future__ import annotations
+
+import copy
+import logging
+
+from glancesync.model.text import inert
+
+
+class InertFormatter(logging.Formatter):
+    """Formats by another formatter. What a message holds of others cannot begin a line of its own, nor steer the
+    terminal of whoever reads the log; only a traceback has several lines."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        shown = copy.copy(record)
+        shown.msg, shown.args = inert(record.getMessage()), None
+        return inert(self._inner.format(shown), lines=True)
+
+
+def make_inert(logger: logging.Logger) -> None:
+    """Wrap the formatters of the logger's handlers; those that are wrapped already stay as they are."""
+    for handler in logger.handlers:
+        if not isinstance(handler.formatter, InertFormatter):
+            handler.setFormatter(InertFormatter(handler.formatter or logging.Formatter()))
