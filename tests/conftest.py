@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.fixtures.cloud", "tests.fixtures.images", "tests.fixtures.main_job",
-                  "tests.fixtures.trusting"]
+pytest_plugins = ["tests.fixtures.cloud", "tests.fixtures.databases", "tests.fixtures.images",
+                  "tests.fixtures.main_job", "tests.fixtures.trusting"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

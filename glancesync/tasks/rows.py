@@ -60,22 +60,30 @@ def _upsert_statement(dialect_name: str) -> sa.Executable:
 
 
 def _merged(new: Any) -> list[tuple[str, Any]]:
-    """What a request makes of a row that is there, in the order in which MariaDB must assign it."""
+    """What a request makes of a row that is there, in the order in which MariaDB must assign it.
+
+    Without parameters: PyMySQL takes none behind the values of many rows.
+    """
     old = tasks.c
-    resting = sa.or_(*(old.state == state.value for state in sorted(RESTING)))
-    running = old.state == TaskState.RUNNING.value
+    zero, one = sa.literal_column("0"), sa.literal_column("1")
+    resting = sa.or_(*(old.state == _literal(state) for state in sorted(RESTING)))
+    running = old.state == _literal(TaskState.RUNNING)
     return [
-        ("wanted", old.wanted + 1),
+        ("wanted", old.wanted + one),
         ("trigger", new.trigger),
         ("request_id", sa.case((resting, new.request_id), else_=sa.func.coalesce(new.request_id, old.request_id))),
         ("priority", sa.case((resting | (new.priority > old.priority), new.priority), else_=old.priority)),
         ("run_at", sa.case((running | (~resting & (old.run_at < new.run_at)), old.run_at), else_=new.run_at)),
-        ("attempts", sa.case((resting, 0), else_=old.attempts)),
+        ("attempts", sa.case((resting, zero), else_=old.attempts)),
         ("reason_code", sa.case((resting, sa.null()), else_=old.reason_code)),
         ("reason", sa.case((resting, sa.null()), else_=old.reason)),
         ("updated_at", new.updated_at),
-        ("state", sa.case((running, old.state), else_=TaskState.WAITING.value)),
+        ("state", sa.case((running, old.state), else_=_literal(TaskState.WAITING))),
     ]
+
+
+def _literal(state: TaskState) -> sa.ColumnElement[str]:
+    return sa.literal_column(f"'{state.value}'", sa.String)
 
 
 def _select_pairs(connection: sa.Connection, pairs: Sequence[Pair]) -> Iterable[Task]:

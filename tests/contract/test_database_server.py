@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine and its migrations on real database servers. SQLite's part is tests/unit/db/test_engine.py."""
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from oslo_db import exception as oslo_db_exception
+
+from glancesync.db import migrate
+from glancesync.db.engine import Database, now
+from glancesync.db.schema import facts, metadata, regions
+from glancesync.exceptions import NotReadyError
+from tests.fixtures.databases import BACKENDS, Servers
+
+pytestmark = [pytest.mark.full, pytest.mark.parametrize("backend", BACKENDS)]
+
+
+@pytest.fixture
+def url(backend: str, new_database: Callable[[str], str]) -> str:
+    return new_database(backend)
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    database = Database(url)
+    database.sync()
+    yield database
+    database.close()
+
+
+def add_region(connection: sa.Connection, name: str = "R1") -> None:
+    connection.execute(sa.insert(regions), {"name": name, "cascading": False})
+
+
+def count(connection: sa.Connection) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(regions)).scalar_one())
+
+
+def differences(connection: sa.Connection) -> object:
+    return compare_metadata(MigrationContext.configure(connection), metadata)
+
+
+def test_migrations_lead_to_the_tables_of_the_schema(database: Database) -> None:
+    assert database.read(differences) == []
+
+
+def test_sync_twice_changes_nothing(database: Database) -> None:
+    database.run(add_region)
+    version = database.version()
+    database.sync()
+    database.open()
+    assert (database.version(), database.read(count)) == (version, 1)
+
+
+def test_tables_of_the_first_version_are_brought_up_with_their_rows(url: str) -> None:
+    database = Database(url)
+    database.run(_upgrade_to, "0001")
+    with pytest.raises(NotReadyError, match="is at version 0001"):
+        database.open()
+    database.run(add_region)
+    database.sync()
+    assert database.read(differences) == []
+    assert database.read(count) == 1
+    database.close()
+
+
+def _upgrade_to(connection: sa.Connection, revision: str) -> None:
+    settings = migrate.config()
+    settings.attributes["connection"] = connection
+    command.upgrade(settings, revision)
+
+
+def test_an_error_rolls_back(database: Database) -> None:
+    def work(connection: sa.Connection) -> None:
+        add_region(connection)
+        raise KeyError("no")
+
+    with pytest.raises(KeyError):
+        database.run(work)
+    assert database.read(count) == 0
+
+
+def test_the_programs_own_mistakes_stay_what_they_are(database: Database) -> None:
+    database.run(add_region)
+    with pytest.raises(oslo_db_exception.DBDuplicateEntry):
+        database.run(add_region)
+
+
+def test_the_clock_is_the_databases(database: Database) -> None:
+    assert database.read(now) == pytest.approx(time.time(), abs=5)
+
+
+def test_of_two_in_each_others_way_both_end_well(database: Database) -> None:
+    """The database ends one of them; it is tried again."""
+    for name in ("a", "b"):
+        database.run(lambda connection, name=name: connection.execute(
+            sa.insert(facts), {"name": name, "value": "", "updated_at": 0}))
+    met = threading.Barrier(2)
+    tries: list[str] = []
+
+    def append(connection: sa.Connection, first: str, second: str) -> None:
+        tries.append(first)
+        for name in (first, second):
+            found = connection.execute(sa.select(facts.c.value).where(facts.c.name == name).with_for_update())
+            connection.execute(sa.update(facts).where(facts.c.name == name), {"value": found.scalar_one() + first})
+            if len(tries) <= 2 and name == first:
+                met.wait(20)
+
+    threads = [threading.Thread(target=database.run, args=(append, *names)) for names in (("a", "b"), ("b", "a"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    values = database.read(lambda connection: connection.execute(sa.select(facts.c.value)).scalars().all())
+    assert [sorted(value) for value in values] == [["a", "b"]] * 2
+    assert len(tries) == 3
+
+
+def test_without_tables_or_database_the_next_step_is_named(backend: str, url: str,
+                                                           new_database: Callable[[str], str]) -> None:
+    with pytest.raises(NotReadyError, match="glance-sync-manage db sync"):
+        Database(url).run(add_region)
+    missing = Database(sa.make_url(url).set(database="nowhere").render_as_string(hide_password=False))
+    with pytest.raises(NotReadyError) as told:
+        missing.run(add_region)
+    assert "create" in str(told.value) or "refuses the user" in str(told.value)
+
+
+def test_a_server_that_died_and_came_back(backend: str, database: Database, database_servers: Servers) -> None:
+    database.run(add_region)
+    server = database_servers.get(backend)
+    server.kill()
+    with pytest.raises(NotReadyError):
+        database.read(count)
+    database_servers.get(backend)
+    assert database.read(count) == 1
