@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must never delete a replica, tried on the real cloud one by one; and what does, with its record.
-
-Apart from the test command: it empties and restores the cascading Glance's database and leaves files in its store.
-
-    .venv/bin/python -m pytest --lab-dir DIR tests/soak/deletion_safety.py
-"""
+"""What must never delete a replica, tried on the real cloud one by one; and what does, with its record."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -24,11 +19,6 @@ from tests.fixtures.polling import eventually
 from tests.fixtures.trusting import OPTIONS, Trusting, change_row, forget_row, manage, put_database, save_database
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture
-def keystone(lab: Lab) -> KeystoneAdmin:
-    return KeystoneAdmin(lab)
 
 
 def made(trusting: Trusting, images: ImagesOf, count: int = 2, **fields: object) -> list[str]:
@@ -57,7 +47,7 @@ def test_a_service_user_without_its_admin_role(trusting: Trusting, images: Image
             lab.server.bring_up()
             views = trusting.wait_for(image_ids[0], "source_missing", code="canary_missing")
             assert "lost its admin role" in views["RegionTwo"]["reason"]
-            trusting.compare(2)
+            trusting.compare(2, may_fail=True)
             assert_kept(trusting, images, image_ids)
         finally:
             lab.server.stop()
@@ -73,12 +63,11 @@ def test_another_glance_under_the_cascading_regions_name(trusting: Trusting, ima
     """The catalog's endpoint of the cascading region leads to a cascaded Glance."""
     image_ids = made(trusting, images)
     with keystone.endpoints_at("RegionOne", lab.endpoint("RegionTwo")):
-        eventually(lambda: "it was another" in trusting.alarms(), 20, what="the change was noticed")
+        eventually(lambda: "it was another" in trusting.alarms(), 60, what="the change was noticed")
         images("demo").delete(image_ids[0])
         trusting.compare(2)
         assert_kept(trusting, images, image_ids)
-    eventually(lambda: trusting.replicas(images, image_ids[0]) == {image_ids[0]: []}, 30,
-               what="the removal is followed once the endpoint is right again")
+    trusting.wait_gone(images, image_ids[0])
     trusting.wait_for(image_ids[1])
 
 
@@ -126,7 +115,7 @@ def test_a_restored_database(trusting: Trusting, images: ImagesOf, lab: Lab, tmp
         assert "database is an older one" in trusting.alarms()
         assert manage(lab, "source", "accept")[0] == 0
         trusting.compare(2)
-        assert trusting.replicas(images, *new) == {each: [] for each in new}
+        trusting.wait_gone(images, *new)
         assert {row["cause"] for row in trusting.deletions()} == {"source_vanished"}
         assert trusting.replicas(images, *old) == {each: list(trusting.regions) for each in old}
     finally:
@@ -147,8 +136,8 @@ def test_a_page_of_the_listing_that_fails(trusting: Trusting, images: ImagesOf, 
     finally:
         change_row(source, image_ids[4], "visibility = 'shared'")
     trusting.compare(2)
-    assert trusting.replicas(images, image_ids[0], image_ids[4]) == {image_ids[0]: [],
-                                                                     image_ids[4]: list(trusting.regions)}
+    trusting.wait_gone(images, image_ids[0])
+    assert trusting.replicas(images, image_ids[4]) == {image_ids[4]: list(trusting.regions)}
 
 
 def test_too_many_images_gone_at_once(trusting: Trusting, images: ImagesOf, lab: Lab) -> None:
@@ -161,7 +150,8 @@ def test_too_many_images_gone_at_once(trusting: Trusting, images: ImagesOf, lab:
     assert "images, then" in trusting.alarms()
     assert manage(lab, "source", "accept")[0] == 0
     trusting.compare(2)
-    assert trusting.replicas(images, *image_ids[1:]) == {each: [] for each in image_ids[1:]}
+    trusting.wait_gone(images, *image_ids[1:])
+    assert trusting.replicas(images, image_ids[0]) == {image_ids[0]: list(trusting.regions)}
 
 
 def test_two_comparisons_when_the_event_was_lost(trusting: Trusting, images: ImagesOf, lab: Lab) -> None:
@@ -172,7 +162,7 @@ def test_two_comparisons_when_the_event_was_lost(trusting: Trusting, images: Ima
     lose_outbox(lab)
     lab.server.bring_up()
     trusting.compare(2)
-    assert trusting.replicas(images, image_id) == {image_id: []}
+    trusting.wait_gone(images, image_id)
     rows = trusting.deletions(image_id=image_id)
     assert {(row["cause"], row["region"]) for row in rows} == {
         ("source_vanished", region) for region in trusting.regions}
@@ -198,7 +188,7 @@ def test_the_brake_holds_over_triggers_until_it_is_released(trusting: Trusting, 
     assert (status, "max_deletes" in output) == (1, True)
     assert manage(lab, "deletion", "release")[0] == 0
     trusting.compare()
-    assert trusting.replicas(images, *image_ids) == {each: [] for each in image_ids}
+    trusting.wait_gone(images, *image_ids)
     rows = trusting.deletions()
     assert len(rows) == 6
     for row in rows:
