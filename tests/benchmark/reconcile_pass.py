@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A comparison of all regions that finds nothing to do, against only listing them.
+
+    python -m tests.benchmark.reconcile_pass [--quick] [--rounds 5] [--images 300] [--lab-dir DIR]
+
+Both run in this process, green as the server is, with the server's own client, page size and order of requests. The
+comparison also reads its records, diffs and plans each pair, and asks for the members of shared images: a listing does
+not show them, so each costs a request in every region. So it is measured twice: with community images, which have no
+members, and with images of Glance's default visibility, shared.
+"""
+from __future__ import annotations
+
+from glancesync import concurrency
+
+concurrency.monkey_patch()
+
+import time  # noqa: E402
+from collections.abc import Callable, Sequence  # noqa: E402
+
+from glancesync import conf as options_of  # noqa: E402
+from glancesync.cmd.build import Server, build  # noqa: E402
+from glancesync.lab.images import Images  # noqa: E402
+from glancesync.sync.reconcile import PassReport, list_all  # noqa: E402
+from tests.benchmark.clouds import Cloud, add_lab_options, side_glance, standing_cloud  # noqa: E402
+from tests.benchmark.metadata_rate import in_parallel, new_ids, post_and_put  # noqa: E402
+from tests.benchmark.rounds import Sample, interleave, new_parser, parse, print_table  # noqa: E402
+
+LISTING, COMPARISON = "listing alone", "comparison"
+HEADER = ("images", "what", "seconds: median (spread)", "ratio to listing (spread)", "CPU of this process, ratio")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = new_parser(__doc__, rounds=5, quick_rounds=2)
+    parser.add_argument("--images", type=int)
+    add_lab_options(parser)
+    options = parse(parser, arguments)
+    count = options.images or (6 if options.quick else 300)
+    with standing_cloud(options) as cloud:
+        rows = []
+        for visibility in ("community", "shared"):
+            fill(cloud, visibility, count)
+            cloud.lab.server.stop()  # its database serves one process
+            rows += measure(cloud, visibility, options.rounds)
+            cloud.lab.server.bring_up()
+        print_table(f"A comparison without a difference, {len(cloud.lab.regions)} regions", HEADER, rows)
+
+
+def fill(cloud: Cloud, visibility: str, count: int) -> None:
+    """Images of this visibility only, in sync everywhere."""
+    with side_glance(cloud.lab, "source", filtered=False) as quiet:
+        images = Images(cloud.admin, quiet.url)
+        for record in images.list(visibility="all"):
+            images.set(record["id"], visibility=visibility)
+        made = new_ids(count)
+        in_parallel([lambda image_id=image_id: (  # type: ignore[misc]
+            post_and_put(images, image_id), images.set(image_id, visibility=visibility)) for image_id in made])
+    cloud.call("POST", "/v1/sync", json={})
+    cloud.wait_synced(made, 1200)
+
+
+def measure(cloud: Cloud, visibility: str, rounds: int) -> list[tuple[str, ...]]:
+    server = build(options_of.parse(["--config-file", str(cloud.lab.server.conf_path)], prog="glance-sync"))
+    server.database.open()
+    server.directory.load()
+    try:
+        total = sum(1 for _ in listed(server))
+        results = interleave({LISTING: lambda: _clocked(lambda: len(listed(server)), total),
+                              COMPARISON: lambda: _clocked(lambda: compared(server), total)}, rounds)
+    finally:
+        server.database.close()
+    return [(f"{total} {visibility}", name, results.values(name, "seconds").text(),
+             results.ratio(name, LISTING, "seconds").text(), results.total_ratio(name, LISTING, "cpu"))
+            for name in (LISTING, COMPARISON)]
+
+
+def listed(server: Server) -> list[str]:
+    """Every image of every region, hidden ones as well."""
+    names = [server.directory.cascading().name, *(each.name for each in server.directory.cascaded())]
+    return [image.id for name in names
+            for image in list_all(server.directory.client(name), server.settings.reconcile.list_page_size)]
+
+
+def compared(server: Server) -> int:
+    """One pass as the timer makes it; how many images it saw in all regions, the canary too."""
+    report = PassReport()
+    tasks = server.service.reconcile(report)
+    if tasks or not report.complete:
+        raise RuntimeError(f"the comparison found something to do: {tasks[:3]} {report}")
+    return report.images + 1 + sum(region.images for region in report.regions.values())
+
+
+def _clocked(work: Callable[[], int], expected: int) -> Sample:
+    started, cpu = time.perf_counter(), time.process_time()
+    seen = work()
+    sample = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
+    if seen != expected:
+        raise RuntimeError(f"{seen} images were seen instead of {expected}")
+    return sample
+
+
+if __name__ == "__main__":
+    main()
