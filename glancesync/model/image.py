@@ -50,7 +50,7 @@ class Image:
     virtual_size: int | None = None
     checksum: str | None = None
     digest: Digest | None = None
-    importing: bool = False          # an import task holds it (os_glance_import_task is set)
+    importing: bool = False          # an import task has stores left to fill with its bytes
     hash_is_claim: bool = False      # the digest may be what a client said, not what Glance computed
     created_at: float | None = None
     updated_at: float | None = None

@@ -25,8 +25,9 @@ OWN_KEYS = frozenset((
     "direct_url", "min_ram", "min_disk", "self", "file", "stores", "schema", "locations",
 ))
 RESERVED_PREFIX = "os_glance_"
-#: While one of these has a value, an import or copy-image task works on the image.
-IMPORT_KEYS = ("os_glance_import_task", "os_glance_importing_to_stores")
+#: The stores that an import or copy-image task has yet to fill. The task's lock (os_glance_import_task) tells nothing
+#: of the bytes: a Glance that died before it let go of it leaves it on an image that is complete, for ever.
+IMPORTING_KEY = "os_glance_importing_to_stores"
 #: Attributes of Glance's image object: create takes them as names of custom properties, but PATCH would set the
 #: attribute instead (`image_id` answers 404 for another image, `delete` answers 200 and changes nothing).
 UNPATCHABLE = frozenset((
@@ -53,7 +54,7 @@ def parse_image(data: Any) -> Image:
         **{name: _size(fields, name) for name in ("size", "virtual_size")},
         **{name: _time(fields, name) for name in ("created_at", "updated_at")},
         tags=_tags(fields), digest=_digest(fields), properties=_properties(fields),
-        importing=any(fields.get(key) for key in IMPORT_KEYS), hash_is_claim=_is_hash_claim(fields),
+        importing=bool(fields.get(IMPORTING_KEY)), hash_is_claim=_is_hash_claim(fields),
     )
 
 

@@ -37,10 +37,14 @@ def test_an_old_glance_shows_less() -> None:
     assert (image.os_hidden, image.protected, image.min_disk, image.size, image.digest) == (False, False, 0, None, None)
 
 
-@pytest.mark.parametrize("key", ["os_glance_import_task", "os_glance_importing_to_stores"])
-def test_importing(key: str) -> None:
-    assert glance_json.parse_image(SHOWN | {key: "x"}).importing
-    assert not glance_json.parse_image(SHOWN | {key: ""}).importing
+@pytest.mark.parametrize(("stores", "importing"), [("ceph,local", True), ("", False), (None, False)])
+def test_importing_while_stores_are_left_to_fill(stores: str | None, importing: bool) -> None:
+    assert glance_json.parse_image(SHOWN | {"os_glance_importing_to_stores": stores}).importing is importing
+
+
+def test_the_lock_of_an_import_that_died_does_not_hold_a_complete_image() -> None:
+    left = {"os_glance_import_task": "a task", "os_glance_importing_to_stores": "", "os_glance_failed_import": ""}
+    assert not glance_json.parse_image(SHOWN | left).importing
 
 
 @pytest.mark.parametrize("name", sorted(set(SHOWN) - {"self", "file", "schema", "locations", "direct_url", "stores",
