@@ -23,7 +23,8 @@
     |   |-- RegionRejectedError           502  stop   400 and the like: this Glance will never take it
     |   |-- RegionQuotaError              502  stop   413: size cap or quota
     |   |-- RegionConflictError           502  retry  409: state or id
-    |   |   `-- IdBurnedError             502  retry  409 on create though no image has the id
+    |   |   |-- IdBurnedError             502  retry  409 on create though no image has the id
+    |   |   `-- ReplicaTakenError         502  retry  the replica is another image's by now
     |   `-- RegionAnswerError             502  retry  not what the protocol allows
     |-- TransferError                     502  retry  bytes did not arrive
     |   |-- TransferStalledError               retry  the target took no byte for too long
@@ -36,7 +37,9 @@
     |   |-- ReplicaSavingError                 wait   the replica is in `saving`
     |   |-- RegionPausedError                  wait   the region's breaker is open
     |   |-- SourceUntrustedError               wait   the cascading Glance is not known to be itself
-    |   `-- DeletionHeldError                  wait   the brake holds, or the source is not believed
+    |   |-- DeletionHeldError                  wait   the brake holds, or the source is not believed
+    |   |-- RegionNotSeenWholeError            wait   a cascaded region does not show us everything
+    |   `-- NewIdsHeldError                    wait   too many replicas of a region took a new id
     `-- RunStoppedError                   409  drop   the run must end without writing anything
         |-- LeaseLostError                     drop
         `-- TaskCancelledError                 drop
@@ -188,6 +191,10 @@ class IdBurnedError(RegionConflictError):
     code = "id_burned"
 
 
+class ReplicaTakenError(RegionConflictError):
+    code = "replica_taken"
+
+
 class RegionAnswerError(RegionError):
     code = "region_bad_answer"
 
@@ -242,6 +249,14 @@ class SourceUntrustedError(WaitError):
 
 class DeletionHeldError(WaitError):
     code = "deletions_held"
+
+
+class RegionNotSeenWholeError(WaitError):
+    code = "region_not_seen_whole"
+
+
+class NewIdsHeldError(WaitError):
+    code = "new_ids_held"
 
 
 class RunStoppedError(GlanceSyncError):

@@ -34,6 +34,7 @@ from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.execute import Executor
 from glancesync.sync.records import ReplicaRecords
+from glancesync.sync.sight import RegionSight
 from glancesync.sync.tee import Tee
 from glancesync.sync.trust import SourceTrust
 from glancesync.tasks.queue import TaskQueue, new_owner
@@ -53,6 +54,7 @@ class Server:
     worker: Worker
     service: Service
     trust: SourceTrust
+    sight: RegionSight
     reconcile_timer: ReconcileTimer
     region_timer: RegionTimer
     scrub_timer: ScrubTimer
@@ -69,10 +71,12 @@ def build(conf: cfg.ConfigOpts) -> Server:
     queue = TaskQueue(database, new_owner(socket.gethostname()), settings.worker)
     records = ReplicaRecords(database, clock)
     trust = SourceTrust(database=database, directory=directory, settings=settings.deletion, clock=clock)
-    context = SyncContext(directory=directory, records=records, trust=trust, settings=settings.sync, clock=clock,
+    sight = RegionSight(database=database, trust=trust, directory=directory, settings=settings.sync, clock=clock)
+    context = SyncContext(directory=directory, records=records, trust=trust, sight=sight, settings=settings.sync,
+                          clock=clock,
                           service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
                           page_size=settings.reconcile.list_page_size)
-    executor = Executor(records=records, trust=trust, tee=Tee(settings.transfer), clock=clock,
+    executor = Executor(records=records, trust=trust, sight=sight, tee=Tee(settings.transfer), clock=clock,
                         new_id=lambda: str(uuid.uuid4()))
     converger = Converger(context, executor)
     health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
@@ -85,7 +89,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
     parts = Parts(service=service, settings=settings.api, enforcer=new_enforcer(conf), conf=conf)
     return Server(
         settings=settings, database=database, directory=directory, queue=queue, worker=worker, service=service,
-        trust=trust,
+        trust=trust, sight=sight,
         reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell,
                                        guard=worker.guard),
         region_timer=RegionTimer(watch=watch, interval_seconds=settings.sync.catalog_refresh_seconds, clock=clock,

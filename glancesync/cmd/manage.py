@@ -15,6 +15,7 @@ from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
 from glancesync.model.text import inert
 from glancesync.service.views import ImageViews
+from glancesync.sync.new_ids import region_problems
 from glancesync.sync.reconcile import PassReport
 
 Command = Callable[[cfg.ConfigOpts, argparse.Namespace], int]
@@ -53,6 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     source = _group(groups, "source", "the cascading Glance")
     _command(source, "accept", "believe the cascading Glance as it is now: its identity, its number of images, and a "
              "new canary image if the old one is gone", _source_accept)
+    region = _group(groups, "region", "the cascaded regions")
+    _command(region, "status", "say of each whether it is seen whole, and whether replicas take new ids there; exit "
+             "status 1 when one has a problem", _region_status)
+    release = _command(region, "release", "let replicas take new ids there again (the window of max_new_ids begins "
+                       "anew), and look whether it is seen whole", _region_release)
+    release.add_argument("name", help="the region's name")
     image = _command(_group(groups, "image", "what is known of one image"), "show",
                      "print an image's state, replica id and digest in each region", _image_show)
     image.add_argument("id", help="the image's id, or that of one of its replicas")
@@ -137,6 +144,28 @@ def _source_accept(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
     region = server.directory.cascading()
     print(f"the cascading Glance is {region.endpoint} in {inert(region.name)}, as it is now")
     return 0
+
+
+def _region_status(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
+    server = _open(conf)
+    for region in server.directory.cascaded():
+        server.sight.look(region.name)
+    problems = server.database.read(region_problems)
+    for region in server.directory.cascaded():
+        for line in problems.get(region.name, ["is seen whole"]):
+            print(f"{region.name}: {inert(line)}")
+    return 1 if problems else 0
+
+
+def _region_release(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
+    server = _open(conf)
+    server.service.check_regions([given.name])
+    held = server.sight.new_ids.release(given.name)
+    print("replicas take new ids again; the server takes up those that were held within a minute" if held
+          else "new ids were not held; the window of max_new_ids begins anew")
+    problem = server.sight.try_again(given.name)
+    print(inert(problem or f"{given.name} is seen whole"))
+    return 1 if problem else 0
 
 
 def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:

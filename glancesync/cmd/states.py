@@ -63,6 +63,7 @@ _ERRORS = {
     "region_quota": ("The region's size cap or quota refuses the image.", "Raise it, or leave the image out."),
     "region_conflict": ("The region's image is in a state that refuses this now.", _NOTHING),
     "id_burned": ("Glance refuses the id although no image has it: it was deleted there.", _NOTHING),
+    "replica_taken": ("Another image has this replica by now; it is decided anew what this one gets.", _NOTHING),
     "region_bad_answer": ("The region answered with something that is not Glance's protocol.",
                           "Look for a proxy or a wrong endpoint between."),
     "transfer_failed": ("Bytes broke off on the way.", _LOOK),
@@ -81,6 +82,12 @@ _ERRORS = {
                       "is open.", "Look at the region's breaker in GET /v1/regions, and at its Glance."),
     "source_untrusted": ("The cascading Glance is not believed now, so nothing is written on its word.",
                          "Check it, then run `glance-sync-manage source accept`."),
+    "region_not_seen_whole": ("The region refuses the service user what only an admin may see or do, or does not show "
+                              "it; nothing is made there.", "Give the service user its admin role back, or mend that "
+                              "Glance's policy."),
+    "new_ids_held": ("Within the window max_new_ids replicas of the region took a new id because theirs were used up; "
+                     "nothing more is made under a new id there.", "Find out who deletes replicas there, then run "
+                     "`glance-sync-manage region release NAME`."),
     "deletions_held": ("The brake holds, or the cascading Glance is not believed.",
                        "Look at GET /v1/deletions, then run `glance-sync-manage deletion release`."),
     "run_stopped": ("The run had to end.", _NOTHING),

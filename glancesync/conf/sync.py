@@ -30,6 +30,12 @@ OPTS = [
     cfg.IntOpt("max_restores", default=5, min=0,
                help="How often a replica that somebody deletes in its region is made again. After that it is contested "
                     "and left alone until its task is retried by an operator."),
+    cfg.IntOpt("max_new_ids", default=100, min=0,
+               help="How many replicas of one region may be made again under a new id within "
+                    "max_new_ids_window_seconds, because somebody deleted them there. When it is reached no more are "
+                    "made under a new id in that region until an operator runs `glance-sync-manage region release`. "
+                    "0: none ever is."),
+    cfg.FloatOpt("max_new_ids_window_seconds", default=3600, min=1, help="The window that max_new_ids counts over."),
     cfg.BoolOpt("adopt_by_hash", default=False,
                 help="Whether an image that is in a cascaded region already, under another id, is taken over as the "
                      "replica when owner, name and os_hash are the same. False: it is a conflict, listed for the "
@@ -50,6 +56,8 @@ class SyncSettings:
     replica_saving_timeout_seconds: float
     source_poll_seconds: float
     max_restores: int
+    max_new_ids: int = 100
+    max_new_ids_window_seconds: float = 3600
     adopt_by_hash: bool = False
 
 

@@ -11,6 +11,9 @@ from glancesync.exceptions import NotReadyError
 #: What may come out of a transaction for the database's sake.
 FOREIGN = (sa_exc.SQLAlchemyError, oslo_db_exception.DBError, OSError)
 
+#: Another transaction wrote a row that must be the only one of its kind.
+DuplicateError = oslo_db_exception.DBDuplicateEntry
+
 _LOCKED = ("database is locked", "database table is locked", "could not serialize access")
 #: The first words that match the driver's own say what happened and what to do.
 _KNOWN = (

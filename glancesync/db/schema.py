@@ -136,6 +136,7 @@ replicas = sa.Table(
     sa.Column("suspect_at", sa.Double),
     sa.Column("rotten_at", sa.Double),
     sa.Index("ix_replicas_replica_id", "replica_id"),
+    sa.Index("uq_replicas_replica", "region", "replica_id", unique=True),  # nothing is the replica of two images
     sa.Index("ix_replicas_state", "state"),
     sa.Index("ix_replicas_missing", "region", "missing_since"),
 )
@@ -186,4 +187,29 @@ regions = sa.Table(
     sa.Column("cascading", sa.Boolean, nullable=False),
     sa.Column("seen_at", sa.Double),
     sa.Column("gone_at", sa.Double),
+)
+
+region_guards = sa.Table(
+    "region_guards", metadata,
+    _region(primary_key=True),
+    sa.Column("canary_ids", sa.Text),  # a JSON list, the newest first
+    sa.Column("canary_seen", sa.Boolean, nullable=False, server_default=sa.false()),  # whether the newest ever was
+    sa.Column("canary_tried_at", sa.Double),  # when the newest was chosen
+    sa.Column("problem", sa.String(1024)),  # why the region is not seen whole
+    sa.Column("problem_at", sa.Double),
+    sa.Column("held_at", sa.Double),  # since when no new ids are taken
+    sa.Column("held_count", sa.Integer),
+    sa.Column("released_at", sa.Double),  # when an operator released that
+)
+
+new_ids = sa.Table(
+    "new_ids", metadata,
+    sa.Column("id", _exact(32), primary_key=True),
+    _image_id(nullable=False),
+    _region(nullable=False),
+    sa.Column("old_id", _exact(36), nullable=False),
+    sa.Column("new_id", _exact(36), nullable=False),
+    sa.Column("reason", sa.String(32), nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Index("ix_new_ids_region", "region", "at"),
 )

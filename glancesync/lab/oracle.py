@@ -26,6 +26,7 @@ COMPARED = ("owner", "name", "disk_format", "container_format", "min_disk", "min
 OF_THE_PLACE = frozenset({"id", "tags", "checksum", "virtual_size", "created_at", "updated_at", "self", "file",
                           "schema", "locations", "direct_url", "stores"})
 ABSENT = "(no such property)"
+CANARY_NAME = "glancesync canary: do not delete"
 REPLICABLE = frozenset({"active", "deactivated"})
 
 
@@ -71,11 +72,17 @@ class Oracle:
                 accounted.add(replica_id)
                 found += compare_images(source, image_id, target, replica_id)
         found += [f"{_title(record)} in {target.region} is {record['status']} and has no counterpart in {source.region}"
-                  for image_id, record in target.images.items() if image_id not in accounted]
+                  for image_id, record in target.images.items() if image_id not in accounted and not is_canary(record)]
         return found
 
     def _is_transient(self, record: Record) -> bool:
         return self._transient_property is not None and self._transient_property in record
+
+
+def is_canary(record: Record) -> bool:
+    """The one image that the sync server keeps in every region beside the replicas: never filled, and nobody's."""
+    return (record["name"] == CANARY_NAME and record["status"] == "queued" and record["visibility"] == "private"
+            and record["os_hidden"] is True)
 
 
 def compare_images(source: RegionReading, image_id: str, target: RegionReading, replica_id: str) -> list[str]:

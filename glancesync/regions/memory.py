@@ -38,13 +38,16 @@ class MemoryRegion(RegionClient):
     """`project_id` is the service user's; `algorithm` hashes what arrives (None: an old Glance that knew md5 only).
 
     For tests: `faults.fail_next` makes a call fail, `faults.calls` lists the calls so far, `put_image` sets any state,
-    `data` and `set_data` reach the stored bytes behind Glance's back.
+    `data` and `set_data` reach the stored bytes behind Glance's back. `sees_all` and `makes_for_others` are what an
+    admin may: without the one private images of others are hidden, without the other none can be made for them.
     """
 
     def __init__(self, region_name: str = "MemoryOne", *, project_id: str = "service", algorithm: str | None = "sha512",
                  clock: Clock | None = None) -> None:
         self.region_name = region_name
         self.faults = Faults()
+        self.sees_all = True
+        self.makes_for_others = True
         self._project_id = project_id
         self._algorithm = algorithm
         self._clock = clock or SystemClock()
@@ -85,7 +88,8 @@ class MemoryRegion(RegionClient):
         marker = ""
         while True:
             with self.faults.around("list_images"):
-                ids = sorted(id_ for id_, image in self._images.items() if image.os_hidden == hidden and id_ > marker)
+                ids = sorted(id_ for id_, image in self._images.items() if image.os_hidden == hidden and id_ > marker
+                             and self._is_shown(image))
                 page = [self._images[image_id] for image_id in ids[:page_size]]
             yield from page
             if len(page) < page_size:
@@ -94,15 +98,17 @@ class MemoryRegion(RegionClient):
 
     def list_namesakes(self, name: str, owner: str | None) -> Iterator[Image]:
         with self.faults.around("list_namesakes"):
-            found = [image for image in self._images.values() if not image.os_hidden]
+            found = [image for image in self._images.values() if not image.os_hidden and self._is_shown(image)]
         yield from (image for image in found if (image.name, image.owner) == (name, owner))
 
     @_call
     def create_image(self, new: NewImage) -> Image:
         check_new(new, self.region_name)
-        if new.id in self._images:
+        if not self.makes_for_others and new.owner not in (None, self._project_id):
+            raise RegionForbiddenError(f"{self.region_name} lets nobody make images owned by {new.owner!r}")
+        if new.id in self._images and self._is_shown(self._images[new.id]):
             raise RegionConflictError(f"{self.region_name} has an image {new.id} already")
-        if new.id in self._burned:
+        if new.id in self._images or new.id in self._burned:
             raise IdBurnedError(f"{self.region_name} refuses id {new.id} though no image has it")
         now = float(int(self._clock.now()))
         self._members[new.id] = {}
@@ -193,11 +199,13 @@ class MemoryRegion(RegionClient):
             self._set(replace(image, status="queued"))
 
     def _get(self, image_id: str) -> Image:
-        try:
-            return self._images[image_id]
-        except KeyError:
-            raise ImageNotFoundError(f"no image {image_id} in {self.region_name}",
-                                     request_id=f"req-{uuid.uuid4()}") from None
+        image = self._images.get(image_id)
+        if image is None or not self._is_shown(image):
+            raise ImageNotFoundError(f"no image {image_id} in {self.region_name}", request_id=f"req-{uuid.uuid4()}")
+        return image
+
+    def _is_shown(self, image: Image) -> bool:
+        return self.sees_all or image.owner == self._project_id or image.visibility in ("public", "community")
 
     def _get_shared(self, image_id: str) -> None:
         if self._get(image_id).visibility != "shared":

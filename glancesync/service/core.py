@@ -24,6 +24,7 @@ from glancesync.service.views import ImageViews
 from glancesync.sync.actions import CopyBytes, describe
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
+from glancesync.sync.new_ids import region_problems
 from glancesync.sync.reconcile import Finding, PassReport, Reconciler
 from glancesync.sync.records import ensure_rows, new_pass_id, regions_with_rows
 from glancesync.sync.situation import Plan
@@ -85,12 +86,13 @@ class Service:
         return sorted(tasks, key=lambda task: task.pair)
 
     def hint(self, image_id: str, *, trigger: Trigger, request_id: str | None) -> list[Task]:
-        """Look at the image again in every region that has or should have it."""
+        """Look at the image again in every region that has or should have it. Raises InvalidInputError for a canary."""
         return self._submit_images([image_id], None, trigger=trigger, request_id=request_id)
 
     def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
                request_id: str | None) -> list[Task]:
-        """Submit the images named; None compares everything and submits what differs. Raises RegionNotFoundError."""
+        """Submit the images named; None compares everything and submits what differs. Raises RegionNotFoundError, and
+        InvalidInputError for a canary."""
         self.check_regions(regions)
         if image_ids is not None:
             return self._submit_images(image_ids, regions, trigger=Trigger.API, request_id=request_id)
@@ -125,8 +127,9 @@ class Service:
         """What a submit would do now, image by image and region by region. Changes nothing."""
         self.check_regions(regions)
         if image_ids is None:
-            found = self._reconciler.compare(PassReport(), regions=regions)
+            found = self._reconciler.compare(PassReport(), regions=regions, dry=True)
             return [_plan_view(each.image_id, each.region, each.plan) for each in found]
+        self._refuse_canaries(image_ids)
         names = sorted(regions) if regions is not None else [each.name for each in self._directory.cascaded()]
         return [_plan_view(image_id, name, self._converger.plan(image_id, name))
                 for image_id in image_ids for name in names]
@@ -195,11 +198,14 @@ class Service:
         """The catalog's regions, and those that left it, with the number of replicas by state and their breaker's."""
         counts, gone = self._views.count_states(), self._views.gone_regions()
         here = [self._directory.cascading(), *self._directory.cascaded()]
-        return [{"name": region.name, "endpoint": region.endpoint, "cascading": region.cascading, "gone_at": None,
+        found: list[dict[str, Any]] = [{
+                 "name": region.name, "endpoint": region.endpoint, "cascading": region.cascading, "gone_at": None,
                  "images": counts.get(region.name, {}), "breaker": _breaker_view(self._health.breaker(region.name))}
                 for region in here] + [
                 {"name": name, "endpoint": None, "cascading": False, "gone_at": isoformat(at),
                  "images": counts.get(name, {}), "breaker": None} for name, at in sorted(gone.items())]
+        problems = self._database.read(region_problems)
+        return [{**region, "problems": problems.get(region["name"], [])} for region in found]
 
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""
@@ -211,6 +217,7 @@ class Service:
 
     def _submit_images(self, image_ids: Sequence[str], regions: Sequence[str] | None, *, trigger: Trigger,
                        request_id: str | None) -> list[Task]:
+        self._refuse_canaries(image_ids)
         names = frozenset(regions) if regions is not None else None
         wanted, here, now = self._wanted_regions(), self._cascaded_names(), self._clock.now()
         if names is not None:
@@ -223,6 +230,12 @@ class Service:
         tasks = self._database.run(work)
         self._ring()
         return tasks
+
+    def _refuse_canaries(self, image_ids: Sequence[str]) -> None:
+        for image_id in image_ids:
+            if image_id == self._context.trust.canary_id() or self._context.sight.is_canary(image_id):
+                raise InvalidInputError(f"image {image_id} is a canary of this server, which tells it whether it sees "
+                                        "a region whole; it is never copied")
 
     def _submit_in(self, connection: sa.Connection, image_ids: Sequence[str], wanted: frozenset[str],  # noqa: PLR0913
                    here: frozenset[str], *, submission: Submission, wanted_at: float) -> list[Task]:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from glancesync.clock import Clock
 from glancesync.db.engine import Database
-from glancesync.db.schema import regions, replicas
+from glancesync.db.schema import new_ids, region_guards, regions, replicas
 from glancesync.model.region import Region
 from glancesync.regions.directory import RegionDirectory
 
@@ -148,7 +148,11 @@ def _upsert(connection: sa.Connection, name: str, values: Mapping[str, object],
 
 
 def _rename(connection: sa.Connection, old: str, new: str) -> None:
-    """Give the new name the old one's records. What was queued under the new one meanwhile knows nothing yet."""
+    """Give the new name the old one's records, its canary and what holds it. What was queued under the new one
+    meanwhile knows nothing yet."""
+    if connection.execute(sa.select(region_guards.c.region).where(region_guards.c.region == new)).first() is None:
+        connection.execute(sa.update(region_guards).where(region_guards.c.region == old).values(region=new))
+    connection.execute(sa.update(new_ids).where(new_ids.c.region == old).values(region=new))
     image_ids = list(connection.scalars(sa.select(replicas.c.image_id).where(replicas.c.region == old)))
     for start in range(0, len(image_ids), _AT_ONCE):
         some = replicas.c.image_id.in_(image_ids[start:start + _AT_ONCE])

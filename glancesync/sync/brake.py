@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,12 +75,21 @@ class Brake:
         if latch is not None:
             raise DeletionHeldError(_sentence(latch), retry_after_seconds=HELD_SECONDS)
 
-    def note_done(self, deletion: Deletion) -> None:
-        """Glance confirmed that it is gone."""
-        def work(connection: sa.Connection) -> None:
-            connection.execute(sa.update(deletions).where(_undone(deletion)).values(done_at=self._clock.now()))
+    def note_done(self, region: str, replica_ids: Collection[str]) -> None:
+        """Glance confirmed that these are gone. Writes nothing where no deletion of them is open."""
+        opened = sa.and_(deletions.c.region == region, deletions.c.replica_id.in_(replica_ids),
+                         deletions.c.done_at.is_(None))
 
-        self._database.run(work)
+        def is_open(connection: sa.Connection) -> bool:
+            return connection.execute(sa.select(deletions.c.id).where(opened).limit(1)).first() is not None
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.update(deletions).where(opened).values(done_at=self._clock.now()))
+
+        if not replica_ids:
+            return
+        if self._database.read(is_open):
+            self._database.run(work)
 
     def release(self) -> bool:
         """The operator lets deletions go on; the window begins anew. Whether the brake held."""

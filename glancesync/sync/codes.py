@@ -34,6 +34,11 @@ class Code(Explained):
                     "Change sync_strategy if that is wrong.")
     REGION_GONE = ("region_gone", "The region is not in Keystone's catalog.",
                    "When it comes back, everything in it is compared.", "Put its endpoint back, or leave it.")
+    REGION_NOT_SEEN_WHOLE = (
+        "region_not_seen_whole", "The region does not show the service user what only an admin sees: an image that it "
+        "does not show may be there.", "Nothing is made there, nothing counts as gone there, comparisons leave it out. "
+        "It is looked at again every minute.", "Give the service user its admin role back, or mend that Glance's "
+        "policy; `glance-sync-manage region status` tells when it is seen whole.")
     CONTESTED = ("contested", "The replica was deleted in its region more than max_restores times.",
                  "It is not made again.", "Find out who deletes it, then retry its task.")
     CONFLICT = ("conflict", "An image that is not ours stands under the id, or under the name for the same owner.",

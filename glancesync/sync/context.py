@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from glancesync.clock import Clock
 from glancesync.conf.sync import SyncSettings
 from glancesync.model.image import Image
-from glancesync.model.replica import ConflictChoice, ReplicaRecord
+from glancesync.model.replica import ConflictChoice, Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
 from glancesync.regions.directory import RegionDirectory
 from glancesync.sync.guard import Trust
 from glancesync.sync.records import PairRecord, ReplicaRecords
+from glancesync.sync.sight import RegionSight
 from glancesync.sync.situation import Situation
 from glancesync.sync.stranger import by_likeness, is_namesake
 from glancesync.sync.strategy import select_region_names
@@ -30,6 +31,7 @@ class SyncContext:
     clock: Clock
     service_project_id: Callable[[], str]
     trust: SourceTrust
+    sight: RegionSight
     wait_seconds: float = 5
     page_size: int = 200
 
@@ -48,6 +50,21 @@ class SyncContext:
             return None
         return target.find_image(record.stranger_id, with_members=False)
 
+    def find_unseen(self, region: str, source: Image | None, replica: Image | None, record: ReplicaRecord | None, *,
+                    dry: bool) -> str | None:
+        """Why nothing may follow from what the region does not show, None where it shows what is looked for or is seen
+        whole. `dry`: nothing may change anywhere."""
+        ours = record is not None and record.origin in (Origin.CREATED, Origin.ADOPTED)
+        if record is not None and ours:
+            shown = replica is not None and replica.id == record.replica_id
+        else:
+            shown = replica is not None
+        matters = (source.has_bytes and self.is_wanted(region) if source is not None
+                   else record is not None and ours and record.state is not ReplicaState.DELETED)
+        if shown or not matters:
+            return None
+        return self.sight.peek(region) if dry else self.sight.look(region)
+
     def find_namesake(self, target: RegionClient, source: Image) -> Image | None:
         """An image that a user of the region would take for this one, and that no image of ours explains."""
         listed = target.list_namesakes(source.name or "", source.owner)
@@ -59,12 +76,20 @@ class SyncContext:
                 return image
         return None
 
+    def _is_of_another(self, image_id: str, region: str, replica: Image, record: ReplicaRecord | None) -> bool:
+        if record is not None and record.replica_id == replica.id:
+            return False
+        owner = self.records.find_by_replica(region, [replica.id]).get(replica.id)
+        return owner is not None and owner.image_id != image_id
+
     def situation(self, image_id: str, region: str, *, source: Image | None, replica: Image | None,  # noqa: PLR0913
-                  known: PairRecord, stranger: Image | None = None) -> Situation:
+                  known: PairRecord, stranger: Image | None = None, unseen: str | None = None) -> Situation:
         """All that a plan is made from. The cascading Glance is asked for its canary only where it does not show the
         image."""
+        taken = replica is not None and self._is_of_another(image_id, region, replica, known.replica)
         return Situation(
             image_id=image_id, region=region, source=source, replica=replica, record=known.replica, stranger=stranger,
+            unseen=unseen, taken=taken,
             removal=known.removal, trust=self.trust.look() if source is None else Trust(),
             delete_adopted=self.trust.delete_adopted,
             wanted=self.is_wanted(region), now=self.clock.now(), adopt_by_hash=self.settings.adopt_by_hash,

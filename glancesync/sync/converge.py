@@ -9,16 +9,16 @@ import json
 import logging
 from dataclasses import dataclass, replace
 
-from glancesync.exceptions import GlanceSyncError, IdBurnedError, RegionConflictError, Verdict
+from glancesync.exceptions import GlanceSyncError, IdBurnedError, RegionConflictError, ReplicaTakenError, Verdict
 from glancesync.model.image import Image
-from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
+from glancesync.model.replica import ConflictChoice, Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
 from glancesync.sync.codes import Code
 from glancesync.sync.context import SyncContext
-from glancesync.sync.execute import Executor, Run
+from glancesync.sync.execute import Executor
 from glancesync.sync.plan import IN_MAKING, plan_replica
 from glancesync.sync.records import PairRecord
-from glancesync.sync.run import RunHandle
+from glancesync.sync.run import Run, RunHandle
 from glancesync.sync.situation import Plan, Situation, is_ours
 
 LOG = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Converger:
 
     def plan(self, image_id: str, region: str) -> Plan:
         """What a run would do now. Changes nothing anywhere."""
-        return PARKED if self._is_gone(region) else plan_replica(self._look(image_id, region))
+        return PARKED if self._is_gone(region) else plan_replica(self._look(image_id, region, dry=True))
 
     def _converge(self, image_id: str, region: str, handle: RunHandle) -> Converged:
         moved = 0
@@ -79,14 +79,14 @@ class Converger:
                       reader=self._context.source_client(), target=self._context.directory.client(region))
             try:
                 self._executor.execute(plan.actions, run)
-            except IdBurnedError as error:
-                LOG.info("image %s in %s takes a new id: %s", image_id, region, error)
+            except (IdBurnedError, ReplicaTakenError) as error:
+                LOG.info("image %s in %s is looked at again: %s", image_id, region, error)
             moved += run.bytes_moved
         raise RegionConflictError(f"image {image_id} in {region} did not settle in {MAX_ROUNDS} rounds; somebody else "
                                   "changes it at the same time")
 
-    def _look(self, image_id: str, region: str) -> Situation:
-        """Read both sides and the record. Only Glance's own 404 makes an image None."""
+    def _look(self, image_id: str, region: str, *, dry: bool = False) -> Situation:
+        """Read both sides and the record. Only Glance's own 404 makes an image None. `dry`: change nothing."""
         known = self._records.read(image_id, region)
         target = self._context.directory.client(region)
         source = self._context.source_client().find_image(image_id)
@@ -94,7 +94,9 @@ class Converger:
         stranger = self._context.find_replaced(target, replica, known.replica)
         if source is not None and replica is None and self._is_to_be_made(source, region, known):
             stranger = stranger or self._context.find_namesake(target, source)
-        return self._context.situation(image_id, region, source=source, replica=replica, known=known, stranger=stranger)
+        unseen = self._context.find_unseen(region, source, replica, known.replica, dry=dry)
+        return self._context.situation(image_id, region, source=source, replica=replica, known=known, stranger=stranger,
+                                       unseen=unseen)
 
     def _is_gone(self, region: str) -> bool:
         return region not in {each.name for each in self._context.directory.cascaded()}
@@ -116,6 +118,8 @@ class Converger:
         if situation.record is not None and situation.record.origin is Origin.INTENDED and is_ours(situation):
             # The create request's answer was lost. It is told by its looks, which it will not keep.
             self._records.update(situation.image_id, situation.region, origin=Origin.CREATED)
+        if situation.unseen is None:
+            self._context.trust.brake.note_done(situation.region, _gone_ids(situation))
         since = _saving_since(situation.replica, situation.record, situation.now)
         if since != (situation.record.saving_since if situation.record else None):
             self._records.update(situation.image_id, situation.region, saving_since=since)
@@ -171,6 +175,19 @@ def _conflict_columns(plan: Plan, record: ReplicaRecord | None) -> dict[str, obj
     if record is not None and record.stranger_id != plan.conflict.stranger_id:
         columns.update(choice=None, stranger_bytes=None)
     return columns
+
+
+def _gone_ids(situation: Situation) -> list[str]:
+    """What was looked for in the region and is not there. A server that ended between Glance's answer to a deletion and
+    writing it down left that to the next look."""
+    record, replica = situation.record, situation.replica
+    if record is None:
+        return []
+    gone = [record.replica_id] if replica is None or replica.id != record.replica_id else []
+    if record.choice is ConflictChoice.REPLACE and situation.stranger is None and (
+            replica is None or replica.id != record.stranger_id):
+        gone.append(record.stranger_id)
+    return [each for each in gone if each is not None]
 
 
 def _changed_at(situation: Situation) -> float | None:

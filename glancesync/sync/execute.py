@@ -4,68 +4,44 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import singledispatchmethod
 
 from glancesync.clock import Clock
-from glancesync.exceptions import (
-    DeletionHeldError,
-    IdBurnedError,
-    ImageNotFoundError,
-    MemberNotFoundError,
-    RegionConflictError,
-    RegionRejectedError,
-    SourceCorruptError,
-    SourceUntrustedError,
-)
-from glancesync.model.image import Digest, Image, ImageChanges
-from glancesync.model.replica import IdReason, Origin, ReplicaState
-from glancesync.regions.client import RegionClient
+from glancesync.exceptions import MemberNotFoundError, RegionConflictError, SourceCorruptError, SourceUntrustedError
+from glancesync.model.deletion import DeletionCause
+from glancesync.model.image import Digest, Image
+from glancesync.model.replica import Origin, ReplicaState
 from glancesync.sync import actions as act
-from glancesync.sync.brake import HELD_SECONDS, Deletion
+from glancesync.sync.brake import HELD_SECONDS
 from glancesync.sync.codes import Code
+from glancesync.sync.delete import Deleter
 from glancesync.sync.hashing import is_known_algorithm
-from glancesync.sync.plan import CONFLICT_REPLACED, SOURCE_REMOVED, SOURCE_VANISHED
+from glancesync.sync.identity import ReplicaIdentity
 from glancesync.sync.records import ReplicaRecords
-from glancesync.sync.run import RunHandle
+from glancesync.sync.run import Run
 from glancesync.sync.scrub import compare_stranger, scrub_replica
+from glancesync.sync.sight import RegionSight
 from glancesync.sync.tee import Tee
 from glancesync.sync.trust import SourceTrust
 from glancesync.sync.verify import check_copy, read_digest
 
 LOG = logging.getLogger(__name__)
 DEFAULT_ALGORITHM = "sha512"
-#: The cascading Glance is not known to be itself: nothing is written on the word of another.
-_ANOTHER_SOURCE = frozenset({Code.SOURCE_CHANGED, Code.CANARY_MISSING})
-#: Deletions that follow from what it shows of an image that is there.
-_ON_ITS_WORD = frozenset({IdReason.BYTES_DIFFER.value, IdReason.FORMAT_DIFFERS.value})
 #: What a record holds of an image in the way; all of it goes when the image does.
-_NO_STRANGER = dict.fromkeys(("stranger_id", "stranger_bytes", "differences", "choice"))
-
-
-@dataclass(kw_only=True)
-class Run:
-    """One run of one pair: who takes part, and how many bytes it moved."""
-
-    image_id: str
-    region: str
-    source: Image | None
-    reader: RegionClient
-    target: RegionClient
-    handle: RunHandle
-    bytes_moved: int = 0
+NO_STRANGER = dict.fromkeys(("stranger_id", "stranger_bytes", "differences", "choice"))
 
 
 class Executor:
     """Knows how each action is done; decides nothing."""
 
-    def __init__(self, *, records: ReplicaRecords, trust: SourceTrust, tee: Tee, clock: Clock,
+    def __init__(self, *, records: ReplicaRecords, trust: SourceTrust, sight: RegionSight, tee: Tee, clock: Clock,
                  new_id: Callable[[], str]) -> None:
         self._records = records
         self._trust = trust
         self._tee = tee
         self._clock = clock
-        self._new_id = new_id
+        self._identity = ReplicaIdentity(records=records, sight=sight, new_id=new_id)
+        self._deleter = Deleter(trust)
         self._algorithms: dict[str, str] = {}
 
     def execute(self, actions: Iterable[act.Action], run: Run) -> None:
@@ -84,14 +60,7 @@ class Executor:
 
     @_do.register
     def _create(self, action: act.CreateReplica, run: Run) -> None:
-        self._note(run, replica_id=action.new.id, origin=Origin.INTENDED, digest=None, size=None, verified_at=None)
-        try:
-            run.target.create_image(action.new)
-        except IdBurnedError:
-            self._take_new_id(act.TakeNewId(reason=IdReason.ID_BURNED), run)
-            self._records.count_restore(run.image_id, run.region)
-            raise
-        self._note(run, origin=Origin.CREATED)
+        self._identity.create(action.new, run)
 
     @_do.register
     def _copy(self, action: act.CopyBytes, run: Run) -> None:
@@ -137,7 +106,7 @@ class Executor:
     def _adopt(self, action: act.AdoptReplica, run: Run) -> None:
         replica = run.target.get_image(action.replica_id, with_members=False)
         self._note(run, replica_id=replica.id, id_reason=action.id_reason, origin=Origin.ADOPTED, size=replica.size,
-                   digest=replica.digest or _need(run.source).digest, verified_at=self._clock.now(), **_NO_STRANGER)
+                   digest=replica.digest or _need(run.source).digest, verified_at=self._clock.now(), **NO_STRANGER)
         LOG.info("adopted image %s of %s for image %s", replica.id, run.region, run.image_id)
 
     @_do.register
@@ -177,53 +146,20 @@ class Executor:
 
     @_do.register
     def _delete(self, action: act.DeleteReplica, run: Run) -> None:
-        if action.cause in (SOURCE_REMOVED, SOURCE_VANISHED):
-            self._ensure_gone(run)
-        if action.cause in _ON_ITS_WORD:
-            self._ensure_believed()
-        deletion = Deletion(
-            image_id=run.image_id, region=run.region, replica_id=action.replica_id, cause=action.cause,
-            trigger=run.handle.task.trigger.value, request_id=run.handle.task.request_id)
-        self._trust.brake.reserve(deletion)
-        try:
-            if action.protected:
-                run.target.update_image(action.replica_id, ImageChanges(fields={"protected": False}))
-            run.target.delete_image(action.replica_id)
-        except (ImageNotFoundError, RegionRejectedError):  # two at the same moment: Glance refuses one of them
-            if run.target.find_image(action.replica_id, with_members=False) is not None:
-                raise
-            LOG.info("image %s in %s was gone already", action.replica_id, run.region)
-        else:
-            LOG.warning("deleted image %s in %s: %s (image %s, trigger %s, request %s)", action.replica_id, run.region,
-                        action.cause, run.image_id, deletion.trigger, deletion.request_id)
-        self._trust.brake.note_done(deletion)
-        if action.cause == CONFLICT_REPLACED:
-            self._note(run, **_NO_STRANGER)
-
-    def _ensure_gone(self, run: Run) -> None:
-        """The last look: the image is still not there, on the word of a Glance that is still to be believed."""
-        if run.reader.find_image(run.image_id, with_members=False) is not None:
-            raise RegionConflictError(f"image {run.image_id} is in the cascading region after all; nothing is deleted")
-        self._ensure_believed()
-
-    def _ensure_itself(self) -> None:
-        """A Glance that stands in the place of the cascading one (a cascaded one, an old copy) has images of
-        the same ids: following it would overwrite every replica. Before the first comparison none is known."""
-        if self._trust.canary_id() is None:
-            return
-        trust = self._trust.look()
-        if trust.problem is not None and trust.problem_code in _ANOTHER_SOURCE:
-            raise SourceUntrustedError(trust.problem, retry_after_seconds=HELD_SECONDS)
-
-    def _ensure_believed(self) -> None:
-        problem = self._trust.look().problem
-        if problem is not None:
-            raise DeletionHeldError(problem, retry_after_seconds=HELD_SECONDS)
+        self._deleter.delete(action, run)
+        if action.cause == DeletionCause.CONFLICT_REPLACED:
+            self._note(run, **NO_STRANGER)
 
     @_do.register
     def _take_new_id(self, action: act.TakeNewId, run: Run) -> None:
-        self._note(run, replica_id=self._new_id(), id_reason=action.reason, origin=Origin.INTENDED, digest=None,
-                   size=None, verified_at=None, saving_since=None, rotten_at=None, suspect_at=None, scrub_wanted=False)
+        self._identity.take_new_id(action.reason, run)
+
+    def _ensure_itself(self) -> None:
+        """A Glance that stands in the place of the cascading one (a cascaded one, an old copy) has images of
+        the same ids: following it would overwrite every replica."""
+        problem = self._trust.why_another()
+        if problem is not None:
+            raise SourceUntrustedError(problem, retry_after_seconds=HELD_SECONDS)
 
     def _note(self, run: Run, **columns: object) -> None:
         self._records.update(run.image_id, run.region, **columns)

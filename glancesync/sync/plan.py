@@ -16,14 +16,15 @@ from __future__ import annotations
 
 from dataclasses import replace as changed
 
+from glancesync.model.deletion import DeletionCause
 from glancesync.model.image import Image, ImageChanges, NewImage
 from glancesync.model.replica import ConflictChoice, IdReason, Origin, ReplicaState
 from glancesync.sync import actions as act
 from glancesync.sync.codes import Code
 from glancesync.sync.diff import Bytes, Difference, diff_bytes, diff_images, patch_for
 from glancesync.sync.guard import judge_deletion
-from glancesync.sync.situation import Plan, Situation, is_ours
-from glancesync.sync.stranger import plan_kept, plan_namesake, plan_stranger
+from glancesync.sync.situation import UNSEEN_SECONDS, Plan, Situation, is_ours
+from glancesync.sync.stranger import plan_contested, plan_kept, plan_namesake, plan_stranger
 from glancesync.sync.strategy import is_transient
 
 #: A source in one of these is still being made.
@@ -31,12 +32,6 @@ IN_MAKING = frozenset({"queued", "saving", "uploading", "importing"})
 #: Who reaches an image: the more the higher.
 _REACH = {"private": 0, "shared": 1, "community": 2, "public": 3}
 _ACCESS_FIELDS = ("owner", "visibility")
-#: Cause of a deletion that follows one in the cascading region.
-SOURCE_REMOVED = "source_removed"
-#: Cause of one that nobody reported, but two comparisons saw.
-SOURCE_VANISHED = "source_vanished"
-#: Cause of one that an operator chose.
-CONFLICT_REPLACED = "conflict_replaced"
 
 
 def plan_replica(situation: Situation) -> Plan:
@@ -52,6 +47,13 @@ def plan_replica(situation: Situation) -> Plan:
                     reason="the strategy does not select this region")
     if not source.has_bytes or source.importing:
         return _plan_waiting_for_source(situation, source)
+    if situation.unseen is not None:
+        return _plan_unseen(situation.unseen)
+    return _plan_wanted(situation, source)
+
+
+def _plan_wanted(situation: Situation, source: Image) -> Plan:
+    """The image belongs here, is ready, and what the region shows can be relied on."""
     if situation.replica is not None and is_ours(situation):
         return _plan_ours(situation, source, situation.replica)
     if situation.record is not None and situation.record.choice is ConflictChoice.SKIP:
@@ -64,6 +66,8 @@ def plan_replica(situation: Situation) -> Plan:
 
 def _plan_without_source(situation: Situation) -> Plan:
     replica, record = situation.replica, situation.record
+    if situation.unseen is not None:
+        return _plan_unseen(situation.unseen)
     if replica is None:
         if situation.removal is None and (record is None or record.missing_confirmed_at is None):
             return Plan(state=ReplicaState.SOURCE_MISSING, code=Code.SOURCE_MISSING,
@@ -79,12 +83,17 @@ def _plan_without_source(situation: Situation) -> Plan:
                              delete_adopted=situation.delete_adopted)
     if not verdict.allowed:
         return Plan(state=ReplicaState.SOURCE_MISSING, code=verdict.code, reason=verdict.reason)
+    cause = DeletionCause.SOURCE_REMOVED if situation.removal else DeletionCause.SOURCE_VANISHED
     return Plan(state=ReplicaState.WAITING, code=verdict.code, reason=verdict.reason,
-                actions=(_deletion(replica, SOURCE_REMOVED if situation.removal else SOURCE_VANISHED),))
+                actions=(_deletion(replica, cause),))
 
 
-def _deletion(replica: Image, cause: str) -> act.DeleteReplica:
-    return act.DeleteReplica(replica_id=replica.id, cause=cause, protected=replica.protected)
+def _plan_unseen(why: str) -> Plan:
+    return Plan(state=ReplicaState.WAITING, code=Code.REGION_NOT_SEEN_WHOLE, reason=why, delay_seconds=UNSEEN_SECONDS)
+
+
+def _deletion(replica: Image, cause: DeletionCause) -> act.DeleteReplica:
+    return act.DeleteReplica(replica_id=replica.id, cause=cause.value, protected=replica.protected)
 
 
 def _plan_waiting_for_source(situation: Situation, source: Image) -> Plan:
@@ -98,9 +107,7 @@ def _plan_waiting_for_source(situation: Situation, source: Image) -> Plan:
 def _plan_creation(situation: Situation, source: Image) -> Plan:
     record = situation.record
     if record is not None and record.restores > situation.max_restores:
-        return Plan(state=ReplicaState.CONTESTED, code=Code.CONTESTED,
-                    reason=f"the replica was deleted in {situation.region} {record.restores} times and is not made "
-                           "again; find out who deletes it, then retry its task")
+        return plan_contested(situation, record)
     if situation.stranger is not None and (record is None or record.choice is None):
         return plan_namesake(situation, source, situation.stranger)
     replica_id = record.replica_id if record and record.replica_id else situation.image_id
@@ -141,7 +148,7 @@ def _plan_verified(situation: Situation, source: Image, replica: Image) -> Plan:
     record = situation.record
     if situation.stranger is not None and record is not None and record.choice is ConflictChoice.REPLACE:
         return Plan(state=ReplicaState.WAITING, code=Code.REPLACING, reason="an operator chose replace",
-                    actions=(_deletion(situation.stranger, CONFLICT_REPLACED),))
+                    actions=(_deletion(situation.stranger, DeletionCause.CONFLICT_REPLACED),))
     if difference:
         return Plan(state=ReplicaState.WAITING, code=Code.UPDATING,
                     reason=f"differs in {', '.join(difference.names())}",
@@ -188,7 +195,7 @@ def _replace(situation: Situation, source: Image, replica: Image, why: IdReason,
     if record is not None and record.origin is Origin.ADOPTED and not situation.delete_adopted:
         return plan_kept(situation, source, replica, reason)
     return Plan(state=ReplicaState.WAITING, code=why.value, reason=reason,
-                actions=(_deletion(replica, cause=why.value), act.TakeNewId(reason=why)))
+                actions=(_deletion(replica, DeletionCause(why.value)), act.TakeNewId(reason=why)))
 
 
 def _plan_metadata(difference: Difference, source: Image, replica: Image,

@@ -98,6 +98,7 @@ class _Side:
     """One cascaded region during a pass."""
 
     client: RegionClient
+    canaries: frozenset[str]
     images: _Cursor[Image]
     records: _Cursor[ReplicaRecord]
     report: RegionReport
@@ -110,7 +111,7 @@ def list_all(client: RegionClient, page_size: int) -> Iterator[Image]:
 
 
 class Reconciler:
-    """Reads; writes nothing and submits nothing."""
+    """Reads and submits nothing; all that it may make is a region's canary."""
 
     def __init__(self, context: SyncContext) -> None:
         self._context = context
@@ -118,21 +119,29 @@ class Reconciler:
         self._records = context.records
         self._page_size = context.page_size
 
-    def compare(self, report: PassReport, *, regions: Collection[str] | None = None) -> Iterator[Finding]:
-        """What stands out, lazily; `report` is filled on the way. Raises what listing the source raises."""
+    def compare(self, report: PassReport, *, regions: Collection[str] | None = None,
+                dry: bool = False) -> Iterator[Finding]:
+        """What stands out, lazily; `report` is filled on the way. A region that is not seen whole is left out. `dry`:
+        nothing may change anywhere. Raises what listing the source raises."""
         source = self._context.source_client()
         names = [each.name for each in self._directory.cascaded() if regions is None or each.name in regions]
-        sides = {name: self._open(name, report) for name in names}
+        sides = {name: self._open(name, report, dry=dry) for name in names}
         for window, last in self._windows(source, report):
             members = _MemberCache(source)
             for name, side in sides.items():
                 if side.report.error is None:
                     yield from self._compare_window(side, window, last, members, name)
 
-    def _open(self, name: str, report: PassReport) -> _Side:
-        client = self._directory.client(name)
+    def _open(self, name: str, report: PassReport, *, dry: bool) -> _Side:
+        client, sight = self._directory.client(name), self._context.sight
         report.regions[name] = RegionReport()
-        return _Side(client=client, report=report.regions[name],
+        try:
+            report.regions[name].error = sight.peek(name) if dry else sight.look(name)
+        except GlanceSyncError as error:
+            report.regions[name].error = str(error)
+        if report.regions[name].error is not None:
+            LOG.warning("region %s is left out of this comparison: %s", name, report.regions[name].error)
+        return _Side(client=client, report=report.regions[name], canaries=sight.canary_ids(name),
                      images=_Cursor(list_all(client, self._page_size), lambda image: image.id),
                      records=_Cursor(self._records.iterate(name), lambda record: record.image_id))
 
@@ -156,6 +165,8 @@ class Reconciler:
                         region: str) -> Iterator[Finding]:
         try:
             images, records = side.images.take_until(last), side.records.take_until(last)
+            for canary in side.canaries & set(images):
+                del images[canary]
             side.report.images += len(images)
             found = [*self._check_images(side, window, images, records, members, region),
                      *self._check_surplus(side, window, images, records, region)]

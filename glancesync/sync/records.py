@@ -16,7 +16,9 @@ import sqlalchemy as sa
 
 from glancesync.clock import Clock
 from glancesync.db.engine import Database
+from glancesync.db.errors import DuplicateError
 from glancesync.db.schema import images, replicas
+from glancesync.exceptions import ReplicaTakenError
 from glancesync.model.image import Digest, Image
 from glancesync.model.replica import (
     ConflictChoice,
@@ -61,16 +63,21 @@ class ReplicaRecords:
         return self._database.read(work)
 
     def update(self, image_id: str, region: str, **columns: Any) -> None:
-        """Set columns of the pair's row (by their names in ReplicaRecord); the row is made when there is none."""
+        """Set columns of the pair's row (by their names in ReplicaRecord); the row is made when there is none. Raises
+        ReplicaTakenError for a replica_id that another image of the region has."""
         values = {**_columns(columns), "updated_at": self._clock.now()}
 
         def work(connection: sa.Connection) -> None:
+            _ensure_free(connection, image_id, region, values.get("replica_id"))
             changed = connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(**values))
             if not changed.rowcount:
                 connection.execute(sa.insert(replicas).values(
                     {"state": ReplicaState.WAITING.value, **values, "image_id": image_id, "region": region}))
 
-        self._database.run(work)
+        try:
+            self._database.run(work)
+        except DuplicateError:
+            self._database.run(work)  # what came between is seen now
 
     def count_restore(self, image_id: str, region: str) -> None:
         """The replica is made anew because somebody deleted it in its region."""
@@ -212,6 +219,16 @@ def regions_with_rows(connection: sa.Connection, image_ids: Iterable[str]) -> di
 
 def _pair(image_id: str, region: str) -> sa.ColumnElement[bool]:
     return sa.and_(replicas.c.image_id == image_id, replicas.c.region == region)
+
+
+def _ensure_free(connection: sa.Connection, image_id: str, region: str, replica_id: str | None) -> None:
+    """Nothing is the replica of two images."""
+    if replica_id is None:
+        return
+    other = connection.scalar(sa.select(replicas.c.image_id).where(
+        replicas.c.region == region, replicas.c.replica_id == replica_id, replicas.c.image_id != image_id))
+    if other is not None:
+        raise ReplicaTakenError(f"{replica_id} in {region} is the replica of image {other}, not of {image_id}")
 
 
 def _columns(values: Mapping[str, Any]) -> dict[str, Any]:

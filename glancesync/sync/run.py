@@ -2,9 +2,12 @@
 """What converge, the tee and the executor see of the task that runs them (the worker's handle fits it)."""
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from glancesync.model.image import Image
 from glancesync.model.task import Task
+from glancesync.regions.client import RegionClient
 
 
 class Barrier(Protocol):
@@ -36,3 +39,16 @@ class RunHandle(Protocol):
 
     def report(self, step: str | None = None, bytes_done: int | None = None, bytes_total: int | None = None) -> None:
         """Progress in memory; written down at most once a second."""
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One run of one pair: who takes part, and how many bytes it moved."""
+
+    image_id: str
+    region: str
+    source: Image | None
+    reader: RegionClient
+    target: RegionClient
+    handle: RunHandle
+    bytes_moved: int = 0

@@ -14,7 +14,9 @@ from glancesync.sync.guard import Trust
 class Situation:
     """All that a decision rests on. `removal` is Glance's own report that it removed the image, `wanted` what the
     strategy says, `now` seconds since the epoch. `stranger` is another image of the region that is not ours: one of
-    the same owner and name where the replica is missing, or the one that it is to replace."""
+    the same owner and name where the replica is missing, or the one that it is to replace. `unseen` is why an image
+    that the region does not show may be there all the same (None: it is seen whole, or shows what is looked for).
+    `taken`: what stands under the replica's id is another image's replica."""
 
     image_id: str
     region: str
@@ -26,6 +28,8 @@ class Situation:
     now: float
     service_project_id: str
     stranger: Image | None = None
+    unseen: str | None = None
+    taken: bool = False
     trust: Trust = Trust()
     delete_adopted: bool = False
     adopt_by_hash: bool = False
@@ -66,6 +70,8 @@ class Plan:
     conflict: Conflict | None = None
 
 
+#: How long a pair stays away whose region is not seen whole.
+UNSEEN_SECONDS = 60.0
 #: Clocks of two regions are not further apart, or no token would be valid.
 _CLOCKS_APART_SECONDS = 86400.0
 

@@ -46,9 +46,21 @@ def prove_bytes(source: Image, stranger: Image, record: ReplicaRecord | None) ->
     return proof
 
 
+def plan_contested(situation: Situation, record: ReplicaRecord) -> Plan:
+    """Whoever deletes the replica again and again has the last word until an operator speaks."""
+    return Plan(state=ReplicaState.CONTESTED, code=Code.CONTESTED,
+                reason=f"the replica was deleted in {situation.region} {record.restores} times and is not made again; "
+                       "find out who deletes it, then retry its task")
+
+
 def plan_stranger(situation: Situation, source: Image, stranger: Image) -> Plan:
     """An image stands under the replica's id."""
-    return _plan_choice(situation, stranger) or _plan_adoption(situation, source, stranger, id_reason=None)
+    chosen = _plan_choice(situation, stranger)
+    if chosen is not None:
+        return chosen
+    if situation.taken:
+        return _conflict(situation, source, stranger)
+    return _plan_adoption(situation, source, stranger, id_reason=None)
 
 
 def plan_namesake(situation: Situation, source: Image, namesake: Image) -> Plan:
@@ -71,6 +83,8 @@ def _plan_choice(situation: Situation, stranger: Image) -> Plan | None:
     record = situation.record
     if record is None or record.choice not in _SETTLED or record.stranger_id != stranger.id:
         return None
+    if record.restores > situation.max_restores:
+        return plan_contested(situation, record)
     return Plan(state=ReplicaState.WAITING, code=Code.MAKING_WAY, reason=f"an operator chose {record.choice}",
                 actions=(act.TakeNewId(reason=IdReason.CONFLICT),))
 

@@ -33,9 +33,18 @@ CANARY_NAME = "glancesync canary: do not delete"
 MARK_PROPERTY = "glancesync_mark"
 _IDENTITY, _CANARY, _MARK, _COUNT, _FALL = (
     "source_identity", "canary", "canary_mark", "source_count", "source_fall")
+#: The cascading Glance is not known to be itself: nothing is written on the word of another.
+_ANOTHER_SOURCE = frozenset({Code.SOURCE_CHANGED, Code.CANARY_MISSING})
 _ACCEPT = "check it, then run `glance-sync-manage source accept`"
 #: A server that began to write a mark is given so long before another may.
 _MARKING_SECONDS = 60.0
+
+
+def canary_image(canary_id: str) -> NewImage:
+    """An image that nobody but an admin can see: the owner is a project that does not exist."""
+    return NewImage(id=canary_id, name=CANARY_NAME, owner=uuid.uuid4().hex, visibility="private", protected=True,
+                    os_hidden=True, disk_format=None, container_format=None, min_disk=0, min_ram=0, tags=frozenset(),
+                    properties={})
 
 
 class SourceTrust:
@@ -77,6 +86,14 @@ class SourceTrust:
         """How things stand now. Raises what asking the cascading Glance raises."""
         code, problem = self._problem(self._database.read(_read_facts))
         return Trust(problem_code=code, problem=problem, latch=self.brake.latch())
+
+    def why_another(self) -> str | None:
+        """Why the cascading Glance may be another one than we know, None when it is that one. Before the first
+        comparison none is known."""
+        if self.canary_id() is None:
+            return None
+        trust = self.look()
+        return trust.problem if trust.problem_code in _ANOTHER_SOURCE else None
 
     def note_count(self, images: int) -> None:
         """A comparison saw so many images; a fall that is too large is remembered until it is accepted."""
@@ -127,10 +144,7 @@ class SourceTrust:
 
     def _ensure_canary(self, canary_id: str) -> None:
         if self._source().find_image(canary_id, with_members=False) is None:
-            self._source().create_image(NewImage(
-                id=canary_id, name=CANARY_NAME, owner=uuid.uuid4().hex, visibility="private", protected=True,
-                os_hidden=True, disk_format=None, container_format=None, min_disk=0, min_ram=0, tags=frozenset(),
-                properties={}))
+            self._source().create_image(canary_image(canary_id))
 
     def _problem(self, known: dict[str, Any]) -> tuple[str | None, str | None]:
         identity = self._identity()

@@ -115,7 +115,7 @@ def test_deletions_newest_first_page_by_page(cloud):
     for number in range(5):
         cloud.trust.brake.reserve(_deletion(number, cause="rotten" if number == 2 else "source_removed"))
         cloud.clock.advance(number % 2)
-    cloud.trust.brake.note_done(_deletion(0))
+    cloud.trust.brake.note_done(_deletion(0).region, [_deletion(0).replica_id])
     found = pages(lambda size, marker: cloud.service.list_deletions(limit=size, marker=marker, filters={}), 2)
     assert [row["at"] for row in found] == sorted((row["at"] for row in found), reverse=True)
     assert {row["request_id"]: bool(row["done_at"]) for row in found} == {

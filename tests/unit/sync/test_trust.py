@@ -351,7 +351,7 @@ class TestTheBrake:
         for _ in range(10):
             cloud.trust.brake.reserve(deletion(1))
         assert len(cloud.service.list_deletions(limit=99, marker=None, filters={})) == 1
-        cloud.trust.brake.note_done(deletion(1))
+        cloud.trust.brake.note_done("Two", ["r1"])
         cloud.trust.brake.reserve(deletion(1))
         assert len(cloud.service.list_deletions(limit=99, marker=None, filters={})) == 2
 
