@@ -33,7 +33,8 @@ _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 class SyncClient:
     """Calls to one sync server.
 
-    :param session: carries the credentials; its own timeout bounds what is asked of Keystone
+    :param session: carries the credentials; its own timeout bounds what is asked of Keystone. Headers that drip are
+        bounded only by one that was made over `client.deadline`
     :param base_url: the server's URL without `/v1`
     :param timeout_seconds: to connect, to the first byte of an answer, and for the answer's body, each
     """

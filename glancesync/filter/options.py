@@ -17,6 +17,7 @@ from keystoneauth1.loading.session import Session as SessionLoader
 from keystoneauth1.session import Session
 from oslo_config import cfg
 
+from glancesync.client.deadline import new_requests_session
 from glancesync.exceptions import ConfigurationError
 from glancesync.filter.paste import section_with
 
@@ -141,7 +142,7 @@ def _new_session(conf: cfg.ConfigOpts) -> Session:
     auth = loading.load_auth_from_conf_options(conf, GROUP)
     return SessionLoader().load_from_options(
         auth=auth, insecure=found.insecure, cacert=found.cafile, cert=found.certfile, key=found.keyfile,
-        timeout=found.sync_server_timeout_seconds)
+        timeout=found.sync_server_timeout_seconds, session=new_requests_session(found.sync_server_timeout_seconds))
 
 
 def _server_url(values: Mapping[str, Any]) -> str:

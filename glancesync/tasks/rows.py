@@ -65,7 +65,8 @@ def _merged(new: Any) -> list[tuple[str, Any]]:
     Without parameters: PyMySQL takes none behind the values of many rows.
     """
     old = tasks.c
-    zero, one = sa.literal_column("0"), sa.literal_column("1")
+    zero: sa.ColumnElement[int] = sa.literal_column("0", sa.Integer)
+    one: sa.ColumnElement[int] = sa.literal_column("1", sa.Integer)
     resting = sa.or_(*(old.state == _literal(state) for state in sorted(RESTING)))
     running = old.state == _literal(TaskState.RUNNING)
     return [

@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from keystoneauth1 import noauth, session, token_endpoint
+from keystoneauth1 import noauth, token_endpoint
+from keystoneauth1.plugin import BaseAuthPlugin
+from keystoneauth1.session import Session
 
 from glancesync.client import SyncClient
+from glancesync.client.deadline import new_requests_session
 from glancesync.exceptions import (
     ForbiddenError,
     GlanceSyncError,
@@ -24,6 +27,10 @@ EVENT = Event(id="e", operation=Operation.SAVE, image_id="00000000-0000-4000-800
 TIMEOUT_SECONDS = 0.5
 
 
+def new_session(auth: BaseAuthPlugin) -> Session:
+    return Session(auth=auth, session=new_requests_session(TIMEOUT_SECONDS))
+
+
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
     made = Recorder()
@@ -34,7 +41,7 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.fixture
 def client(recorder: Recorder) -> SyncClient:
-    return SyncClient(session=session.Session(auth=noauth.NoAuth()), base_url=recorder.url,
+    return SyncClient(session=new_session(noauth.NoAuth()), base_url=recorder.url,
                       timeout_seconds=TIMEOUT_SECONDS, max_answer_bytes=1024 * 1024)
 
 
@@ -48,7 +55,8 @@ EXPECTED: dict[str, type[GlanceSyncError]] = {
     "401": RegionUnauthorizedError, "403": ForbiddenError, "404": NotFoundError, "500": RegionUnavailableError,
     "503": RegionUnavailableError, "redirect": RegionAnswerError, "garbage": RegionUnavailableError,
     "empty": RegionAnswerError, "html": RegionAnswerError, "endless": RegionAnswerError,
-    "other-400": RegionAnswerError,
+    "other-400": RegionAnswerError, "drip-headers": RegionUnavailableError,
+    "endless-continue": RegionUnavailableError,
 }
 
 
@@ -66,7 +74,7 @@ def test_each_misbehaviour_ends_soon_in_its_error(client: SyncClient, recorder: 
 
 
 def test_nobody_listens(client: SyncClient) -> None:
-    nowhere = SyncClient(session=session.Session(auth=noauth.NoAuth()), base_url="http://127.0.0.1:1",
+    nowhere = SyncClient(session=new_session(noauth.NoAuth()), base_url="http://127.0.0.1:1",
                          timeout_seconds=TIMEOUT_SECONDS)
     with pytest.raises(RegionUnavailableError):
         nowhere.list_regions()
@@ -74,7 +82,7 @@ def test_nobody_listens(client: SyncClient) -> None:
 
 def test_no_token_in_any_error(recorder: Recorder) -> None:
     auth = token_endpoint.Token(recorder.url, "gAAAA-the-token")
-    client = SyncClient(session=session.Session(auth=auth), base_url=recorder.url, timeout_seconds=TIMEOUT_SECONDS)
+    client = SyncClient(session=new_session(auth), base_url=recorder.url, timeout_seconds=TIMEOUT_SECONDS)
     for mode in MODES[1:]:
         recorder.mode = mode
         with pytest.raises(GlanceSyncError) as raised:
