@@ -7,8 +7,15 @@ project, the administrator's too, as for Glance and Nova.
 """
 from __future__ import annotations
 
+import logging
+
 from oslo_config import cfg
 from oslo_policy import policy
+
+from glancesync.exceptions import ConfigurationError
+
+LOG = logging.getLogger(__name__)
+_BROKEN = (OSError, ValueError, TypeError, AttributeError)  # what oslo.policy lets out for a file that is none
 
 EVENTS_ROLE = "glance_sync_events"
 
@@ -64,11 +71,31 @@ def list_rules() -> list[policy.RuleDefault]:
         for name, check, description, operations in _RULES]
 
 
+class Enforcer(policy.Enforcer):
+    """A policy file that is broken while the server runs does not change what holds, nor fail a request."""
+
+    def load_rules(self, force_reload: bool = False) -> None:
+        """Raises only where no rules hold yet."""
+        try:
+            super().load_rules(force_reload)
+        except _BROKEN as error:
+            if not self.rules:
+                raise
+            LOG.error("the policy file %s is broken, the rules before it stay in force: %s",
+                      self.conf.oslo_policy.policy_file, error)
+
+
 def new_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
-    """An enforcer of these rules over the policy file that `conf` ([oslo_policy]) names; read again when it changes."""
-    enforcer = policy.Enforcer(conf)
+    """An enforcer of these rules over the policy file that `conf` ([oslo_policy]) names; read again when it changes.
+
+    Raises ConfigurationError where that file is broken."""
+    enforcer = Enforcer(conf)
     # Older releases of oslo.policy only warn about a token of the wrong scope; newer ones know no other way.
     if "enforce_scope" in conf.oslo_policy:
         conf.set_default("enforce_scope", True, group="oslo_policy")
     enforcer.register_defaults(list_rules())
+    try:
+        enforcer.load_rules()
+    except _BROKEN as error:
+        raise ConfigurationError(f"The policy file {conf.oslo_policy.policy_file} is broken: {error}") from error
     return enforcer

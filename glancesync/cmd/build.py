@@ -5,20 +5,24 @@ from __future__ import annotations
 import random
 import socket
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from keystoneauth1 import exceptions as keystone_errors
+from keystoneauth1.session import Session
 from oslo_config import cfg
 
 from glancesync.api.app import load_app
 from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
 from glancesync.clock import Clock, SystemClock
+from glancesync.cmd.reload import Told, tell_clients, tell_timers
 from glancesync.concurrency import Doorbell
 from glancesync.conf import Settings, keystone, read_settings
+from glancesync.conf.live import LiveSettings
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, RegionUnavailableError
 from glancesync.model.task import Outcome
@@ -45,9 +49,11 @@ _PACKAGED_PASTE = Path(__file__).resolve().parent.parent / "api" / "glance-sync-
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """Everything that the daemon starts and stops."""
+    """Everything that the daemon starts and stops. `told` is whom a reload of `live` concerns."""
 
+    live: LiveSettings
     settings: Settings
+    told: Sequence[Told]
     database: Database
     directory: RegionDirectory
     queue: TaskQueue
@@ -65,9 +71,10 @@ class Server:
 
 def build(conf: cfg.ConfigOpts) -> Server:
     """Raises ConfigurationError; connects to nothing."""
-    settings, clock = read_settings(conf), SystemClock()
+    live, clock = LiveSettings(read_settings(conf)), SystemClock()
+    settings = live.sections  # each reading of them gives what is in force then
     database = Database(settings.server.connection)
-    directory, session = _directory(conf, settings, clock)
+    directory, clients, session = _directory(conf, settings, clock)
     queue = TaskQueue(database, new_owner(socket.gethostname()), settings.worker)
     records = ReplicaRecords(database, clock)
     trust = SourceTrust(database=database, directory=directory, settings=settings.deletion, clock=clock)
@@ -82,28 +89,32 @@ def build(conf: cfg.ConfigOpts) -> Server:
     health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
                     random=random.SystemRandom().random, gate=health)
-    doorbell = Doorbell()
+    doorbell, scrub_bell = Doorbell(), Doorbell()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
                       request_reconcile=doorbell.ring, health=health)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
     parts = Parts(service=service, settings=settings.api, enforcer=new_enforcer(conf), conf=conf)
     return Server(
-        settings=settings, database=database, directory=directory, queue=queue, worker=worker, service=service,
+        live=live, settings=settings,
+        told=[tell_timers(doorbell.ring, scrub_bell.ring), tell_clients(clients, session, _connections),
+              lambda _before, _after: parts.enforcer.load_rules(True)],
+        database=database, directory=directory, queue=queue, worker=worker, service=service,
         trust=trust, sight=sight,
         reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell,
                                        guard=worker.guard),
-        region_timer=RegionTimer(watch=watch, interval_seconds=settings.sync.catalog_refresh_seconds, clock=clock,
-                                 guard=worker.guard),
-        scrub_timer=ScrubTimer(service=service, settings=settings.reconcile, clock=clock, guard=worker.guard),
-        purge_timer=PurgeTimer(database=database, queue=queue, history_days=settings.worker.history_days, clock=clock,
+        region_timer=RegionTimer(watch=watch, settings=settings.sync, clock=clock, guard=worker.guard),
+        scrub_timer=ScrubTimer(service=service, settings=settings.reconcile, doorbell=scrub_bell,
+                               guard=worker.guard),
+        purge_timer=PurgeTimer(database=database, queue=queue, settings=settings.worker, clock=clock,
                                guard=worker.guard),
         prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))
 
 
-def _directory(conf: cfg.ConfigOpts, settings: Settings, clock: Clock) -> tuple[RegionDirectory, Any]:
+def _directory(conf: cfg.ConfigOpts, settings: Settings,
+               clock: Clock) -> tuple[RegionDirectory, RegionClients, Session]:
     try:
-        _auth, session = keystone.load_session(conf, connections=4 * settings.worker.max_tasks_per_region)
+        _auth, session = keystone.load_session(conf, connections=_connections(settings))
     except keystone_errors.ClientException as error:
         raise ConfigurationError(f"[keystone] does not describe a user: {error}") from error
     options = conf.keystone
@@ -113,7 +124,12 @@ def _directory(conf: cfg.ConfigOpts, settings: Settings, clock: Clock) -> tuple[
                             call_timeout_seconds=options.call_timeout_seconds)
     catalog = Catalog(session=session, timeout_seconds=options.read_timeout_seconds)
     return RegionDirectory(catalog=catalog, clients=clients, settings=settings.sync, interface=options.interface,
-                           clock=clock), session
+                           clock=clock), clients, session
+
+
+def _connections(settings: Settings) -> int:
+    """To each host: the source serves the tasks of all regions, a target its own."""
+    return 4 * settings.worker.max_tasks_per_region
 
 
 def _service_project(session: Any) -> Any:

@@ -19,7 +19,10 @@ class InertFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         shown = copy.copy(record)
         shown.msg, shown.args = inert(record.getMessage()), None
-        return inert(self._inner.format(shown), lines=True)
+        text = self._inner.format(shown)
+        if not record.exc_info:  # oslo.log says the error once more that the message tells of
+            text = text.removesuffix(f": {getattr(shown, 'error_summary', '')}")
+        return inert(text, lines=True)
 
 
 def make_inert(logger: logging.Logger) -> None:

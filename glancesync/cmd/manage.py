@@ -10,7 +10,6 @@ from oslo_config import cfg
 
 from glancesync import conf as options
 from glancesync.cmd.build import Server, build
-from glancesync.conf.unknown import refuse_unknown_options
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
 from glancesync.model.text import inert
@@ -27,7 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         conf = options.parse([f"--config-file={given.config_file}"] if given.config_file else [],
                              prog="glance-sync-manage")
-        refuse_unknown_options(conf)
         return int(given.run(conf, given))
     except ConfigurationError as error:
         print(f"glance-sync-manage: {inert(str(error))}", file=sys.stderr)

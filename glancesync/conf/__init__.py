@@ -42,7 +42,7 @@ def read_settings(conf: cfg.ConfigOpts) -> Settings:
     """The frozen settings of a parsed ConfigOpts; raises ConfigurationError naming option and allowed values."""
     try:
         return Settings(**{section.__name__.rpartition(".")[2]: section.read(conf) for section in SECTIONS})
-    except (cfg.ConfigFileValueError, cfg.RequiredOptError, cfg.NoSuchOptError) as error:
+    except cfg.Error as error:
         raise ConfigurationError(str(error)) from error
 
 
@@ -57,15 +57,16 @@ def new_conf() -> cfg.ConfigOpts:
 
 
 def parse(arguments: Sequence[str], *, prog: str, conf: cfg.ConfigOpts | None = None) -> cfg.ConfigOpts:
-    """Parse a command line (`--config-file ...`); raises ConfigurationError naming file and option."""
+    """Parse a command line (`--config-file ...`) and its files. Raises ConfigurationError naming file, option and
+    allowed values; also for what nothing would read."""
     from glancesync import __version__
+    from glancesync.conf.given import read_given
 
+    read_given(arguments, prog=prog)
     conf = conf or new_conf()
     try:
         conf(list(arguments), project="glance-sync", prog=prog, version=__version__)
-    except cfg.ConfigFilesNotFoundError as error:
-        raise ConfigurationError(f"{error} (name the file with --config-file)") from error
-    except (cfg.ConfigFileParseError, cfg.ConfigFileValueError, cfg.RequiredOptError) as error:
+    except cfg.Error as error:
         raise ConfigurationError(str(error)) from error
     return conf
 

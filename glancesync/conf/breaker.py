@@ -8,14 +8,15 @@ from oslo_config import cfg
 
 GROUP = "breaker"
 OPTS = [
-    cfg.IntOpt("failures", default=5, min=0, max=1000,
+    cfg.IntOpt("failures", mutable=True, default=5, min=0, max=1000,
                help="After so many failures in a row a region gets no tasks for a while: its breaker opens. One answer "
                     "with Retry-After opens it for that long, an hour at most. 0: never."),
-    cfg.FloatOpt("pause_seconds", default=5, min=0.05,
+    cfg.FloatOpt("pause_seconds", mutable=True, default=5, min=0.05,
                  help="How long the breaker stays open before a first probe, a request for one image of a listing; "
                       "each probe that fails doubles the pause."),
-    cfg.FloatOpt("pause_max_seconds", default=120, min=0.05, help="The longest pause between two probes."),
-    cfg.IntOpt("probe_successes", default=2, min=1, max=100,
+    cfg.FloatOpt("pause_max_seconds", mutable=True, default=120, min=0.05,
+                 help="The longest pause between two probes."),
+    cfg.IntOpt("probe_successes", mutable=True, default=2, min=1, max=100,
                help="So many successes in a row close the breaker: the first is a probe's, after which the region gets "
                     "one task at a time and each that ends well counts; where there is none, probes do."),
 ]

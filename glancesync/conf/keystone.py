@@ -29,6 +29,11 @@ def load_session(conf: cfg.ConfigOpts, *, connections: int) -> tuple[object, Ses
     """(keystoneauth1 auth plugin, session) of the service user; it keeps so many connections to each host open."""
     auth = loading.load_auth_from_conf_options(conf, GROUP)
     session = loading.load_session_from_conf_options(conf, GROUP, auth=auth)
+    keep_connections(session, connections)
+    return auth, session
+
+
+def keep_connections(session: Session, connections: int) -> None:
+    """Keep so many connections to each host open from now on; requests on their way are not disturbed."""
     for scheme in ("http://", "https://"):
         session.session.mount(scheme, TCPKeepAliveAdapter(pool_maxsize=connections))
-    return auth, session

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from oslo_config import cfg
 
 OPTS = [
-    cfg.IntOpt("reconcile_interval_seconds", default=1200, min=0,
+    cfg.IntOpt("reconcile_interval_seconds", mutable=True, default=1200, min=0,
                help="Seconds between two comparisons of all images of all regions. 0: only at start and by hand."),
     cfg.BoolOpt("reconcile_at_start", default=True, help="Compare everything once when the server starts."),
-    cfg.IntOpt("scrub_interval_seconds", default=0, min=0,
+    cfg.IntOpt("scrub_interval_seconds", mutable=True, default=0, min=0,
                help="How often a sample of the verified replicas is downloaded and hashed again. One whose stored "
                     "bytes are wrong is deactivated and replaced. 0: never."),
-    cfg.FloatOpt("scrub_fraction", default=0.01, min=0, max=1,
+    cfg.FloatOpt("scrub_fraction", mutable=True, default=0.01, min=0, max=1,
                  help="How large a part of the verified replicas each such sample is, at least one replica; those that "
                       "were read longest ago come first. All of it is read from the cascaded regions each time."),
     cfg.IntOpt("list_page_size", default=200, min=1, max=1000, help="Images asked for in one page of a listing."),

@@ -15,7 +15,7 @@ OPTS = [
     cfg.StrOpt("api_paste_config", default="glance-sync-paste.ini",
                help="Paste file with the API's pipeline; a relative name is looked up beside the configuration file, "
                     "then in the package."),
-    cfg.IntOpt("graceful_shutdown_seconds", default=30, min=0,
+    cfg.IntOpt("graceful_shutdown_seconds", mutable=True, default=30, min=0,
                help="After SIGTERM nothing new is started; what still runs after this many seconds is handed back to "
                     "the queue. A second SIGTERM hands back at once."),
 ]

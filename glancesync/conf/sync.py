@@ -10,7 +10,7 @@ STRATEGIES = (("None", "no image is copied; the server only answers"),
               ("ALL", "every image goes to every cascaded region"))
 
 OPTS = [
-    cfg.StrOpt("sync_strategy", default="ALL", choices=STRATEGIES, ignore_case=True,
+    cfg.StrOpt("sync_strategy", mutable=True, default="ALL", choices=STRATEGIES, ignore_case=True,
                help="Which cascaded regions an image belongs in."),
     cfg.StrOpt("cascading_region",
                help="Keystone region whose Glance users write to. Wins over cascading_endpoint_url; one of the two is "
@@ -19,28 +19,29 @@ OPTS = [
                help="Image endpoint of the cascading region, looked up among all interfaces of the catalog (trailing "
                     "slashes, default ports and letter case do not matter). The start is refused when no region has "
                     "it."),
-    cfg.StrOpt("transient_property",
+    cfg.StrOpt("transient_property", mutable=True,
                help="Images that carry a custom property of this name are left alone, whatever its value. Unset: no "
                     "image is."),
-    cfg.IntOpt("catalog_refresh_seconds", default=60, min=1,
+    cfg.IntOpt("catalog_refresh_seconds", mutable=True, default=60, min=1,
                help="How long the list of regions from Keystone is used before it is read again."),
-    cfg.FloatOpt("replica_saving_timeout_seconds", default=120, min=0,
+    cfg.FloatOpt("replica_saving_timeout_seconds", mutable=True, default=120, min=0,
                  help="How long a replica may stay in `saving` without an upload of ours before it is given up and "
                       "replaced under a new id."),
-    cfg.IntOpt("max_restores", default=5, min=0,
+    cfg.IntOpt("max_restores", mutable=True, default=5, min=0,
                help="How often a replica that somebody deletes in its region is made again. After that it is contested "
                     "and left alone until its task is retried by an operator."),
-    cfg.IntOpt("max_new_ids", default=100, min=0,
+    cfg.IntOpt("max_new_ids", mutable=True, default=100, min=0,
                help="How many replicas of one region may be made again under a new id within "
                     "max_new_ids_window_seconds, because somebody deleted them there. When it is reached no more are "
                     "made under a new id in that region until an operator runs `glance-sync-manage region release`. "
                     "0: none ever is."),
-    cfg.FloatOpt("max_new_ids_window_seconds", default=3600, min=1, help="The window that max_new_ids counts over."),
-    cfg.BoolOpt("adopt_by_hash", default=False,
+    cfg.FloatOpt("max_new_ids_window_seconds", mutable=True, default=3600, min=1,
+                 help="The window that max_new_ids counts over."),
+    cfg.BoolOpt("adopt_by_hash", mutable=True, default=False,
                 help="Whether an image that is in a cascaded region already, under another id, is taken over as the "
                      "replica when owner, name and os_hash are the same. False: it is a conflict, listed for the "
                      "operator to decide. One under the same id is taken over in any case."),
-    cfg.FloatOpt("source_poll_seconds", default=60, min=0.1,
+    cfg.FloatOpt("source_poll_seconds", mutable=True, default=60, min=0.1,
                  help="How often an image that is still queued, saving or importing is looked at when no event says "
                       "that it went on."),
 ]

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from oslo_config import cfg
 
 OPTS = [
-    cfg.IntOpt("chunk_bytes", default=65536, min=1, max=16 * 1024 * 1024,
+    cfg.IntOpt("chunk_bytes", mutable=True, default=65536, min=1, max=16 * 1024 * 1024,
                help="Size of the pieces that are read from the source and written to the targets."),
-    cfg.IntOpt("buffer_bytes", default=8 * 1024 * 1024, min=65536,
+    cfg.IntOpt("buffer_bytes", mutable=True, default=8 * 1024 * 1024, min=65536,
                help="Bytes held for each target that is slower than the source, before the source is made to wait."),
-    cfg.FloatOpt("tee_gather_seconds", default=0.5, min=0,
+    cfg.FloatOpt("tee_gather_seconds", mutable=True, default=0.5, min=0,
                  help="How long a copy waits for other regions that were claimed with it, so that one read of the "
                       "source serves all of them."),
-    cfg.FloatOpt("tee_stall_seconds", default=20, min=0.1,
+    cfg.FloatOpt("tee_stall_seconds", mutable=True, default=20, min=0.1,
                  help="How long one target may hold up the others before it drops out of the common read and copies "
                       "by itself."),
-    cfg.FloatOpt("idle_timeout_seconds", default=60, min=0.1,
+    cfg.FloatOpt("idle_timeout_seconds", mutable=True, default=60, min=0.1,
                  help="A source or target that moves no byte for this long counts as dead."),
 ]
 

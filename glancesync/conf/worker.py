@@ -6,24 +6,25 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
-RETRY_OPT = cfg.IntOpt("task_retry_times", default=0, min=0, max=100,
+RETRY_OPT = cfg.IntOpt("task_retry_times", mutable=True, default=0, min=0, max=100,
                        help="Quick repetitions within one run after an error that may pass, one second apart. Slower "
                             "ones, with backoff, go on for ever whatever this says.")
 OPTS = [
-    cfg.IntOpt("max_tasks", default=16, min=1, max=1000, help="Tasks that run at once in this server."),
-    cfg.IntOpt("max_tasks_per_region", default=4, min=1, max=1000,
+    cfg.IntOpt("max_tasks", mutable=True, default=16, min=1, max=1000, help="Tasks that run at once in this server."),
+    cfg.IntOpt("max_tasks_per_region", mutable=True, default=4, min=1, max=1000,
                help="Tasks that run at once for one region, so that a slow region holds up only its own work."),
     cfg.FloatOpt("lease_seconds", default=30, min=3,
                  help="How long a claimed task stays with a server that gives no sign of life; a third of it is the "
                       "heartbeat."),
-    cfg.FloatOpt("poll_seconds", default=2, min=0.05,
+    cfg.FloatOpt("poll_seconds", mutable=True, default=2, min=0.05,
                  help="How often the queue is looked at when nothing rang the doorbell."),
-    cfg.FloatOpt("backoff_initial_seconds", default=1, min=0.05,
+    cfg.FloatOpt("backoff_initial_seconds", mutable=True, default=1, min=0.05,
                  help="Delay after the first failure of a task; it doubles with each further one, plus jitter."),
-    cfg.FloatOpt("backoff_max_seconds", default=300, min=0.05, help="The longest delay between two tries of a task."),
+    cfg.FloatOpt("backoff_max_seconds", mutable=True, default=300, min=0.05,
+                 help="The longest delay between two tries of a task."),
     cfg.FloatOpt("wait_seconds", default=5, min=0.05,
                  help="Delay before a task that waits for something (a replica in `saving`) looks again."),
-    cfg.FloatOpt("history_days", default=30, min=0,
+    cfg.FloatOpt("history_days", mutable=True, default=30, min=0,
                  help="How long finished runs and handled events are kept for the record."),
 ]
 

@@ -25,6 +25,11 @@ class RegionClients:
                           "call_timeout_seconds": call_timeout_seconds}
         self._clients: dict[str, tuple[str, RegionClient]] = {}
 
+    def change_idle_timeout(self, seconds: float) -> None:
+        """For all clients that are asked for from now on."""
+        self._timeouts["idle_timeout_seconds"] = seconds
+        self._clients.clear()
+
     def get(self, region: Region) -> RegionClient:
         """The region's client; the same one as long as its endpoint stays. Opens no connection."""
         endpoint, client = self._clients.get(region.name, (None, None))

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the server does by itself: compare everything from time to time, forget old history. Started by the daemon."""
+"""What the server does by itself: compare everything from time to time, forget old history. Started by the daemon.
+
+Intervals may change while a timer waits: the reload rings then.
+"""
 from __future__ import annotations
 
 import logging
@@ -9,6 +12,8 @@ from typing import Any
 from glancesync.clock import Clock
 from glancesync.concurrency import Doorbell
 from glancesync.conf.reconcile import ReconcileSettings
+from glancesync.conf.sync import SyncSettings
+from glancesync.conf.worker import WorkerSettings
 from glancesync.db.engine import Database
 from glancesync.exceptions import GlanceSyncError
 from glancesync.service.core import Service
@@ -21,6 +26,7 @@ LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 30.0
 _RETRY_MOST_SECONDS = 3600.0
 _PURGE_INTERVAL_SECONDS = 3600.0
+_NEVER_SECONDS = 1e9
 #: The worker's guard: gives the result or the error, so that a loop never ends by one.
 Guard = Callable[..., Any]
 
@@ -64,21 +70,21 @@ class ReconcileTimer:
         return all(seen.error is None for seen in report.regions.values())
 
     def _interval(self) -> float:
-        return float(self._settings.reconcile_interval_seconds or 10 ** 9)
+        return float(self._settings.reconcile_interval_seconds or _NEVER_SECONDS)
 
 
 class RegionTimer:
-    """Looks at the catalog every `interval_seconds`."""
+    """Looks at the catalog every `catalog_refresh_seconds`."""
 
-    def __init__(self, *, watch: RegionWatch, interval_seconds: float, clock: Clock, guard: Guard) -> None:
+    def __init__(self, *, watch: RegionWatch, settings: SyncSettings, clock: Clock, guard: Guard) -> None:
         self._watch = watch
-        self._interval_seconds = interval_seconds
+        self._settings = settings
         self._clock = clock
         self._guard = guard
 
     def run_forever(self) -> None:
         while True:
-            self._clock.sleep(self._interval_seconds)
+            self._clock.sleep(self._settings.catalog_refresh_seconds)
             self.run_once()
 
     def run_once(self) -> None:
@@ -88,18 +94,21 @@ class RegionTimer:
 
 
 class ScrubTimer:
-    """Has a sample of the verified replicas read again every `scrub_interval_seconds` (0: never)."""
+    """Has a sample of the verified replicas read again every `scrub_interval_seconds` (0: never).
 
-    def __init__(self, *, service: Service, settings: ReconcileSettings, clock: Clock, guard: Guard) -> None:
+    The doorbell rings when the interval is another one; it counts from there.
+    """
+
+    def __init__(self, *, service: Service, settings: ReconcileSettings, doorbell: Doorbell, guard: Guard) -> None:
         self._service = service
         self._settings = settings
-        self._clock = clock
+        self._doorbell = doorbell
         self._guard = guard
 
     def run_forever(self) -> None:
-        while self._settings.scrub_interval_seconds:
-            self._clock.sleep(self._settings.scrub_interval_seconds)
-            self.run_once()
+        while True:
+            if not self._doorbell.wait(self._settings.scrub_interval_seconds or _NEVER_SECONDS):
+                self.run_once()
 
     def run_once(self) -> None:
         found = self._guard("choose replicas to read again", self._service.scrub, self._settings.scrub_fraction)
@@ -112,12 +121,12 @@ class ScrubTimer:
 class PurgeTimer:
     """Forgets finished runs and handled events that are older than `history_days`."""
 
-    def __init__(self, *, database: Database, queue: TaskQueue, history_days: float, clock: Clock,
+    def __init__(self, *, database: Database, queue: TaskQueue, settings: WorkerSettings, clock: Clock,
                  guard: Guard) -> None:
         self._guard = guard
         self._database = database
         self._queue = queue
-        self._seconds = history_days * 86400
+        self._settings = settings
         self._clock = clock
 
     def run_forever(self) -> None:
@@ -126,7 +135,7 @@ class PurgeTimer:
             self._clock.sleep(_PURGE_INTERVAL_SECONDS)
 
     def run_once(self) -> None:
-        before = self._clock.now() - self._seconds
+        before = self._clock.now() - self._settings.history_days * 86400
         try:
             runs = self._queue.purge_history(before)
             events = self._database.run(purge_events, before)
@@ -134,4 +143,5 @@ class PurgeTimer:
             LOG.warning("old history could not be removed, it is tried again in an hour: %s", error)
             return
         if runs or events:
-            LOG.info("forgot %d finished runs and %d events older than %g days", runs, events, self._seconds / 86400)
+            LOG.info("forgot %d finished runs and %d events older than %g days", runs, events,
+                     self._settings.history_days)

@@ -101,6 +101,7 @@ class Worker:
         room = self._settings.max_tasks - len(self._running)
         if room <= 0 or self._stopping.ready():
             return 0
+        self._pool.resize(self._settings.max_tasks)
         self._claiming = True
         try:
             self._postpone_paused()

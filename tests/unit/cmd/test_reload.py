@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A reload puts all of the new configuration in force, or none, and says which."""
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from glancesync import conf as options
+from glancesync.cmd.build import build
+from glancesync.cmd.reload import Reloader
+from glancesync.conf.live import LiveSettings
+from glancesync.tasks.worker import Worker
+
+START = "[DEFAULT]\ncascading_region = R\n"
+
+
+class Bench:
+    def __init__(self, path):
+        self.path = path
+        path.write_text(START)
+        arguments = [f"--config-file={path}"]
+        conf = options.parse(arguments, prog="glance-sync")
+        self.live = LiveSettings(options.read_settings(conf))
+        self.told = []
+        self._reloader = Reloader(arguments=arguments, prog="glance-sync", conf=conf, live=self.live,
+                                  told=[lambda before, after: self.told.append((before, after))])
+
+    def reload(self, text):
+        self.path.write_text(START + text)
+        return self._reloader.reload()
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path / "glance-sync.conf")
+
+
+def test_what_can_change_changes_and_the_rest_is_named(bench, caplog):
+    caplog.set_level(logging.INFO)
+    before = bench.live.now
+    assert bench.reload("bind_port = 1\nreconcile_interval_seconds = 7\n[worker]\nmax_tasks = 3\nlease_seconds = 9\n")
+    now = bench.live.now
+    assert (now.reconcile.reconcile_interval_seconds, now.worker.max_tasks) == (7, 3)
+    assert (now.server.bind_port, now.worker.lease_seconds) == (9595, 30)
+    assert bench.told == [(before, now)]
+    assert [record.getMessage() for record in caplog.records] == [
+        "reloaded: [DEFAULT] reconcile_interval_seconds = 7 (it was 1200)",
+        "reloaded: [worker] max_tasks = 3 (it was 16)",
+        "not reloaded, needs a restart: [DEFAULT] bind_port = 1 (it was 9595)",
+        "not reloaded, needs a restart: [worker] lease_seconds = 9.0 (it was 30)",
+        "the configuration was reloaded: 2 options changed, 2 need a restart"]
+
+
+def test_back_again(bench, caplog):
+    bench.reload("[worker]\nmax_tasks = 3\n")
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    assert bench.reload("")
+    assert bench.live.now.worker.max_tasks == 16
+    assert [record.getMessage() for record in caplog.records] == [
+        "reloaded: [worker] max_tasks = 16 (it was 3)",
+        "the configuration was reloaded: 1 options changed, 0 need a restart"]
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("[worker]\nmax_tasks = 3\npoll_seconds = never\n", "poll_seconds = never in [worker] is wrong"),
+    ("[worker]\nmax_tasks = 3\n[wroker]\na = 1\n", "there is no section [wroker]"),
+    ("[worker]\nmax_tasks = 3\n[", "is no configuration file"),
+])
+def test_a_broken_file_changes_nothing(bench, caplog, text, words):
+    caplog.set_level(logging.INFO)
+    before = bench.live.now
+    assert not bench.reload(text)
+    assert (bench.live.now, bench.told) == (before, [])
+    [record] = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "all of the old one stays in force" in record.getMessage()
+    assert words in record.getMessage()
+
+
+def test_a_file_that_is_gone_changes_nothing(bench):
+    bench.path.unlink()
+    before = bench.live.now
+    assert not bench._reloader.reload()
+    assert bench.live.now is before
+
+
+def test_every_option_that_may_change_is_read_through_the_live_settings(tmp_path):
+    """A component that keeps a number of its own would not see the change."""
+    path = tmp_path / "glance-sync.conf"
+    path.write_text(START + f"[database]\nconnection = sqlite:///{tmp_path}/x.db\n[keystone]\nauth_type = none\n"
+                    "[keystone_authtoken]\nauth_type = none\n")
+    server = build(options.parse([f"--config-file={path}"], prog="glance-sync"))
+    sections = server.live.sections
+    for part in (server.worker, server.reconcile_timer, server.scrub_timer, server.region_timer, server.purge_timer,
+                 server.directory, server.trust, server.trust.brake):
+        assert any(part._settings is section for section in vars(sections).values()), part
+    assert isinstance(server.worker, Worker)
+    assert not server.live.now == sections
