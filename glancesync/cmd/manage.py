@@ -14,6 +14,7 @@ from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
 from glancesync.model.text import inert
 from glancesync.service.views import ImageViews
+from glancesync.sync.codes import Code
 from glancesync.sync.new_ids import region_problems
 from glancesync.sync.reconcile import PassReport
 
@@ -175,6 +176,10 @@ def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
         for name, seen in sorted(report.regions.items()):
             print(f"{inert(name)}: {seen.images} images, {seen.findings} to be looked at, {seen.surplus} without an "
                   f"image, {seen.foreign} not ours" + (f"; broke off: {inert(str(seen.error))}" if seen.error else ""))
+            for image_id in seen.foreign_ids:
+                print(f"  not ours: {image_id}")
+            if seen.foreign > len(seen.foreign_ids):
+                print(f"  and {seen.foreign - len(seen.foreign_ids)} more, which --dry-run lists")
         print(f"{report.tasks} tasks are queued for the server")
         return 1 if any(seen.error for seen in report.regions.values()) else 0
     plans = service.plan(image_ids=None, regions=given.region)
@@ -182,8 +187,9 @@ def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
         actions = ", ".join(action["action"] for action in plan["actions"]) or "nothing to do"
         reason = inert(plan["reason"])
         print(f"{plan['image_id']}  {inert(plan['region'])}  {plan['reason_code']}: {actions} ({reason})")
-    print(f"{len(plans)} pairs of image and region stand out")
-    return 1 if plans else 0
+    foreign = sum(plan["reason_code"] == Code.FOREIGN for plan in plans)
+    print(f"{len(plans) - foreign} pairs of image and region stand out, {foreign} images are not ours")
+    return 1 if len(plans) > foreign else 0
 
 
 if __name__ == "__main__":

@@ -55,6 +55,8 @@ class Code(Explained):
     DELETED = ("deleted", "The image was deleted, and its replica is gone.", "Nothing.", _NOTHING)
     NOT_OURS = ("not_ours", "The image is gone; the one under its id in this region was not made by this server.",
                 "It is left alone.", _NOTHING)
+    FOREIGN = ("foreign", "An image of the region that is neither in the cascading one nor a replica of this server's.",
+               "It is reported and left alone.", "Nothing; or upload it in the cascading region, or delete it.")
     ADOPTED_KEPT = ("adopted_kept", "The image is gone; its replica was here before this server.", "It is kept.",
                     "Delete it yourself, or set delete_adopted.")
     DELETIONS_HELD = ("deletions_held", "The brake holds: max_deletes was reached within its window.", _HELD,

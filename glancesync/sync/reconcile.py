@@ -36,24 +36,31 @@ Row = TypeVar("Row")
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """A pair that stands out, and what a run would do as far as a listing shows. `run` is whether there is something to
-    do or to write down; `missing` that the replica is ours and its image was not listed."""
+    do or to write down; `missing` that the replica is ours and its image was not listed; `foreign` that the region's
+    image is not ours, which is only reported."""
 
     image_id: str
     region: str
     plan: Plan
     run: bool = True
     missing: bool = False
+    foreign: bool = False
+
+
+#: Of so many foreign images of a region a report tells the ids; a dry run tells them all.
+FOREIGN_TOLD = 1000
 
 
 @dataclass(kw_only=True)
 class RegionReport:
     """What a pass saw in one region. `surplus` counts replicas of ours without an image, `foreign` images that are not
-    ours; a region with an `error` was not compared to its end."""
+    ours, `foreign_ids` are the first of them; a region with an `error` was not compared to its end."""
 
     images: int = 0
     findings: int = 0
     surplus: int = 0
     foreign: int = 0
+    foreign_ids: list[str] = field(default_factory=list)
     error: str | None = None
 
 
@@ -207,7 +214,11 @@ class Reconciler:
                        records: Mapping[str, ReplicaRecord], region: str) -> Iterator[Finding]:
         extra = {image_id for image_id in images if image_id not in window}
         owners = self._records.find_by_replica(region, extra)
-        side.report.foreign += len(extra) - len(owners)
+        foreign = sorted(extra - owners.keys())
+        side.report.foreign += len(foreign)
+        side.report.foreign_ids += foreign[:FOREIGN_TOLD - len(side.report.foreign_ids)]
+        for image_id in foreign:
+            yield Finding(image_id=image_id, region=region, plan=_FOREIGN, run=False, foreign=True)
         for record in owners.values():
             # A replica under a new id sorts elsewhere than its image: only one look tells whether that is there.
             if record.replica_id != record.image_id:
@@ -220,6 +231,10 @@ class Reconciler:
             # Neither an image nor, under its own id, a replica: what was written down of it holds no more.
             if image_id not in window and image_id not in seen and record.state is not ReplicaState.DELETED:
                 yield _without_image(record, missing=record.origin is not None)
+
+
+_FOREIGN = Plan(state=ReplicaState.SOURCE_MISSING, code=Code.FOREIGN,
+                reason="neither an image of the cascading region nor a replica of this server's; it is left alone")
 
 
 def _without_image(record: ReplicaRecord, *, missing: bool) -> Finding:

@@ -17,6 +17,7 @@ from glancesync.model.image import Image, Member
 from glancesync.model.region import Region
 from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.memory import MemoryRegion
+from glancesync.sync import reconcile
 from glancesync.sync.context import SyncContext
 from glancesync.sync.guard import Trust
 from glancesync.sync.reconcile import PassReport, Reconciler
@@ -127,8 +128,23 @@ def test_finds_what_stands_out(cases, page_size):
     assert sorted(each.image_id for each in findings if each.run) == [key for key, (_, found) in made.items() if found]
     assert sorted(each.image_id for each in findings if each.missing) == [
         key for key, case in zip(IDS, cases, strict=True) if case.startswith("surplus")]
-    assert (report.complete, report.regions["Two"].foreign) == (True, cases.count("foreign"))
+    foreign = [key for key, case in zip(IDS, cases, strict=True) if case == "foreign"]
+    assert [(each.image_id, each.plan.code) for each in findings if each.foreign] == [
+        (image_id, "foreign") for image_id in foreign]
+    assert (report.complete, report.regions["Two"].foreign, report.regions["Two"].foreign_ids) == (
+        True, len(foreign), foreign)
     assert report.images == sum(case not in ("absent", "surplus", "surplus, known", "foreign") for case in cases)
+
+
+def test_a_report_keeps_the_first_foreign_ids_and_counts_all(monkeypatch):
+    monkeypatch.setattr(reconcile, "FOREIGN_TOLD", 3)
+    target = MemoryRegion("Two")
+    for image_id in IDS:
+        target.put_image(image(image_id), b"bytes")
+    report = PassReport()
+    findings = list(reconciler({"One": MemoryRegion("One"), "Two": target}, [], 2).compare(report))
+    assert [each.image_id for each in findings] == IDS, "a dry run shows them all"
+    assert (report.regions["Two"].foreign, report.regions["Two"].foreign_ids) == (len(IDS), IDS[:3])
 
 
 def test_a_source_that_fails_in_the_middle_ends_the_pass():
