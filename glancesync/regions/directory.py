@@ -11,7 +11,7 @@ from glancesync.exceptions import GlanceSyncError, NotReadyError, RegionNotFound
 from glancesync.model.region import Region
 from glancesync.regions.catalog import Catalog
 from glancesync.regions.client import RegionClient
-from glancesync.regions.endpoints import resolve_cascading, select_regions
+from glancesync.regions.endpoints import CatalogEntry, find_rivals, resolve_cascading, select_regions
 from glancesync.regions.factory import RegionClients
 
 LOG = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class RegionDirectory:
         self._clock = clock
         self._regions: dict[str, Region] = {}
         self._left_out: frozenset[str] = frozenset()
+        self._rivals: dict[tuple[str, str], list[str]] = {}
         self._cascading: str | None = None
         self._read_at: float | None = None
 
@@ -45,6 +46,7 @@ class RegionDirectory:
             LOG.info("region %s: %s", name, "cascading" if name == cascading else "cascaded")
         for name in sorted(set(self._regions) - names):
             LOG.warning("region %s left the catalog", name)
+        self._tell_rivals(entries)
         left_out = frozenset(entry.region for entry in entries) - names
         for name in sorted(left_out - self._left_out):
             LOG.warning("region %s is left out: its image endpoint is none that can be used, or that of another region",
@@ -53,6 +55,14 @@ class RegionDirectory:
         self._regions = {region.name: region for region in found}
         self._cascading = cascading
         self._read_at = self._clock.monotonic()
+
+    def _tell_rivals(self, entries: Sequence[CatalogEntry]) -> None:
+        rivals = find_rivals(entries)
+        for (region, interface), urls in rivals.items():
+            if self._rivals.get((region, interface)) != urls:
+                LOG.warning("region %s has %d image services with an endpoint for %s: %s; %s is used, remove the "
+                            "others from the catalog", region, len(urls), interface, ", ".join(urls), urls[-1])
+        self._rivals = rivals
 
     def cascading(self) -> Region:
         """The region that users write to. Raises NotReadyError before the catalog was read."""

@@ -61,11 +61,10 @@ def select_regions(entries: Iterable[CatalogEntry], interface: str, cascading_re
     Raises ConfigurationError when the cascading region is not among them; the message lists those that are.
     """
     chosen: dict[str, str] = {}
-    ordered = sorted(entries)
+    urls = [(url, entry) for entry in entries if (url := _normalized_or_none(entry.url))]
     for wanted in (FALLBACK_INTERFACE, interface):
-        for entry in ordered:
-            url = _normalized_or_none(entry.url)
-            if entry.interface == wanted and url:
+        for url, entry in sorted(urls):
+            if entry.interface == wanted:
                 chosen[entry.region] = url
     if cascading_region not in chosen:
         raise ConfigurationError(f"the cascading region {cascading_region!r} has no {interface} or public image "
@@ -74,6 +73,17 @@ def select_regions(entries: Iterable[CatalogEntry], interface: str, cascading_re
         chosen[cascading_region]: cascading_region}
     return [Region(name=name, endpoint=url, cascading=name == cascading_region)
             for name, url in sorted(chosen.items()) if first[url] == name]
+
+
+def find_rivals(entries: Iterable[CatalogEntry]) -> dict[tuple[str, str], list[str]]:
+    """(region, interface) to its endpoints where the catalog has more than one there; the last is the one that counts.
+    """
+    found: dict[tuple[str, str], set[str]] = {}
+    for entry in entries:
+        url = _normalized_or_none(entry.url)
+        if url:
+            found.setdefault((entry.region, entry.interface), set()).add(url)
+    return {key: sorted(urls) for key, urls in sorted(found.items()) if len(urls) > 1}
 
 
 def resolve_cascading(entries: Sequence[CatalogEntry], cascading_region: str | None,

@@ -51,7 +51,11 @@ class Deleter:
         else:
             LOG.warning("deleted image %s in %s: %s (image %s, trigger %s, request %s)", action.replica_id, run.region,
                         action.cause, run.image_id, deletion.trigger, deletion.request_id)
-        self._trust.brake.note_done(run.region, [action.replica_id])
+        self._note_done(action.replica_id, run)
+
+    def _note_done(self, replica_id: str, run: Run) -> None:
+        """Should the server end just before this, the next look that misses the replica does it."""
+        self._trust.brake.note_done(run.region, [replica_id])
 
     def _ensure_gone(self, run: Run) -> None:
         """The last look: the image is still not there, on the word of a Glance that is still to be believed."""

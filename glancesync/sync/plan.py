@@ -29,6 +29,8 @@ from glancesync.sync.strategy import is_transient
 
 #: A source in one of these is still being made.
 IN_MAKING = frozenset({"queued", "saving", "uploading", "importing"})
+#: So long Glance itself keeps the lock of an import that does not go on.
+_IMPORT_SECONDS = 3600.0
 #: Who reaches an image: the more the higher.
 _REACH = {"private": 0, "shared": 1, "community": 2, "public": 3}
 _ACCESS_FIELDS = ("owner", "visibility")
@@ -45,7 +47,7 @@ def plan_replica(situation: Situation) -> Plan:
     if not situation.wanted:
         return Plan(state=ReplicaState.UNWANTED, code=Code.NOT_SELECTED,
                     reason="the strategy does not select this region")
-    if not source.has_bytes or source.importing:
+    if not source.has_bytes or _is_held_by_import(situation, source):
         return _plan_waiting_for_source(situation, source)
     if situation.unseen is not None:
         return _plan_unseen(situation.unseen)
@@ -94,6 +96,14 @@ def _plan_unseen(why: str) -> Plan:
 
 def _deletion(replica: Image, cause: DeletionCause) -> act.DeleteReplica:
     return act.DeleteReplica(replica_id=replica.id, cause=cause.value, protected=replica.protected)
+
+
+def _is_held_by_import(situation: Situation, source: Image) -> bool:
+    """An import that works on an active image changes none of its bytes, so what is there follows the image meanwhile:
+    nobody keeps his access because of it. Only a first copy waits, and not for one that died with its Glance."""
+    if not source.importing or (situation.replica is not None and situation.replica.has_bytes):
+        return False
+    return source.updated_at is not None and situation.now - source.updated_at < _IMPORT_SECONDS
 
 
 def _plan_waiting_for_source(situation: Situation, source: Image) -> Plan:

@@ -5,15 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glancesync.clock import ManualClock
+from glancesync.conf.sync import SyncSettings
 from glancesync.exceptions import ConfigurationError, InvalidInputError
 from glancesync.model.region import Region
+from glancesync.regions.directory import RegionDirectory
 from glancesync.regions.endpoints import (
     CatalogEntry,
     find_region_by_endpoint,
+    find_rivals,
     normalize_endpoint,
     resolve_cascading,
     select_regions,
 )
+from tests.fixtures.memory_cloud import SYNC
 
 
 def entry(region: str, url: str, interface: str = "public") -> CatalogEntry:
@@ -96,6 +101,31 @@ def test_regions_that_share_a_glance_do_not_both_work_on_it() -> None:
 def test_it_does_not_depend_on_the_catalogs_order() -> None:
     doubled = [*ENTRIES, entry("One", "http://another.example")]
     assert select_regions(doubled, "public", "One") == select_regions(doubled[::-1], "public", "One")
+
+
+def test_a_second_image_service_is_named_and_the_last_counts() -> None:
+    doubled = [*ENTRIES, entry("One", "http://another.example"), entry("One", "http://ONE.example:9292")]
+    assert find_rivals(doubled) == find_rivals(doubled[::-1]) == {
+        ("One", "public"): ["http://another.example", "http://one.example:9292"]}
+    assert select_regions(doubled, "public", "One")[0].endpoint == "http://one.example:9292"
+    assert find_rivals(ENTRIES) == {}
+
+
+def test_a_second_image_service_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Catalog:
+        entries = [*ENTRIES, entry("Two", "https://second.example")]
+
+        def list_endpoints(self) -> list[CatalogEntry]:
+            return self.entries
+
+    catalog = Catalog()
+    directory = RegionDirectory(catalog=catalog, clients=None, interface="public",  # type: ignore[arg-type]
+                                settings=SyncSettings(**SYNC), clock=ManualClock())
+    for _ in range(3):
+        directory.load()
+    told = [each.getMessage() for each in caplog.records if "2 image services" in each.getMessage()]
+    assert told == ["region Two has 2 image services with an endpoint for public: https://second.example, "
+                    "https://two.example/image; https://two.example/image is used, remove the others from the catalog"]
 
 
 def test_no_cascading_region_refuses_the_start() -> None:
