@@ -11,6 +11,7 @@ from glancesync.model.event import Operation
 from glancesync.model.replica import ConflictChoice, IdReason, ReplicaState
 from glancesync.model.sort import IMAGE_KEYS, TASK_KEYS
 from glancesync.model.task import TaskState, Trigger
+from glancesync.regions.breaker import BreakerState
 from glancesync.tasks.states import RESTING
 
 Schema = dict[str, Any]
@@ -158,8 +159,11 @@ COMPONENTS: dict[str, Schema] = {
         request_id=_ANY_STRING, at=_TIME, done_at=_WHEN),
     "Plan": _row(image_id=IMAGE_ID, region=_STRING, state=_REPLICA_STATE, reason_code=_ANY_STRING, reason=_ANY_STRING,
                  actions=_list(_row(action=_STRING, detail={"type": "object"})), bytes=_BYTES),
+    "Breaker": _row(state={"type": "string", "enum": [state.value for state in BreakerState]}, since=_WHEN,
+                    failures=_BYTES, next_probe_at=_WHEN, reason=_ANY_STRING),
     "Region": _row(name=_STRING, endpoint=_ANY_STRING, cascading={"type": "boolean"},
                    gone_at={**_WHEN, "description": "when it left Keystone's catalog, null while it is in it"},
+                   breaker={**_or_null(_ref("Breaker")), "description": "null for a region that left the catalog"},
                    problems=_list({**_STRING, "description": "why it is not seen whole, or takes no new ids"}),
                    images={"type": "object", "additionalProperties": _BYTES,
                            "description": "number of images by their state in this region"}),

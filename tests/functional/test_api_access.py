@@ -15,7 +15,20 @@ from glancesync.api.policies import new_enforcer
 from glancesync.conf.api import ApiSettings
 from glancesync.lab.cloud import Lab
 from tests.unit.api.access_table import ATTEMPTS, CHANGING_CALLS, Attempt
-from tests.unit.api.fakes import OWN_IMAGE, PASTE_FILE, Caller, FakeService, error_of
+from tests.unit.api.fakes import (
+    OTHER_IMAGE,
+    OTHER_TASK,
+    OWN_IMAGE,
+    OWN_TASK,
+    OWNERLESS_IMAGE,
+    OWNERLESS_TASK,
+    PASTE_FILE,
+    UNKNOWN_IMAGE,
+    UNKNOWN_TASK,
+    Caller,
+    FakeService,
+    error_of,
+)
 
 pytestmark = pytest.mark.lab
 
@@ -73,6 +86,21 @@ def test_every_route_for_every_caller(tried: Tried, service: FakeService, attemp
     if response.status_int >= 400:
         error_of(response)
         assert not {call for call, _ in service.calls} & CHANGING_CALLS
+
+
+@pytest.mark.parametrize("name", ["events", "service", "member", "stranger"])
+@pytest.mark.parametrize(("kind", "ids"), [
+    ("images", [OWN_IMAGE, OTHER_IMAGE, OWNERLESS_IMAGE, UNKNOWN_IMAGE]),
+    ("tasks", [OWN_TASK, OTHER_TASK, OWNERLESS_TASK, UNKNOWN_TASK])])
+def test_a_refusal_says_the_same_of_what_is_there_and_what_is_not(tried: Tried, name: str, kind: str,
+                                                                  ids: list[str]) -> None:
+    told = set()
+    for each in ids:
+        response = tried(name, "GET", f"/v1/{kind}/{each}")
+        if response.status_int != 200:
+            error = error_of(response)
+            told.add((response.status_int, error["code"], error["message"].replace(each, "ID")))
+    assert len(told) == 1
 
 
 def test_a_member_lists_the_images_of_its_own_project(tried: Tried) -> None:

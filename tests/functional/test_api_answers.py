@@ -101,3 +101,30 @@ def test_the_filters_account_submits_and_reads_nothing(api: Any, images: ImagesO
     for path in (f"/v1/images/{image_id}", "/v1/images", "/v1/tasks", f"/v1/tasks/{first['tasks'][0]['id']}",
                  "/v1/regions"):
         events("GET", path, status=403)
+
+
+@pytest.mark.parametrize("kind", ["shared", "public", "community"])
+def test_who_may_use_an_image_may_not_see_how_its_owner_fares(api: Any, images: ImagesOf, project_ids: dict[str, str],
+                                                              kind: str) -> None:
+    """An image that others may boot is in Glance for them to see; its states, tasks and digests are its owner's."""
+    owner = "admin" if kind == "public" else "demo"
+    image_id = images(owner).create(kind, b"x", visibility=kind)["id"]
+    if kind == "shared":
+        images(owner).add_member(image_id, project_ids["rival"])
+        images("rival").set_member_status(image_id, project_ids["rival"], "accepted")
+    assert images("rival").get(image_id)["visibility"] == kind
+    ours, stranger, missing = api(owner), api("rival"), str(uuid.uuid4())
+    eventually(lambda: any(image["id"] == image_id for image in ours("GET", "/v1/images?limit=1000")["images"]), 30)
+    task_id = api("admin")("GET", f"/v1/tasks?image_id={image_id}")["tasks"][0]["id"]
+
+    for path, other in ((f"/v1/images/{image_id}", f"/v1/images/{missing}"),
+                        (f"/v1/tasks/{task_id}", f"/v1/tasks/{missing.replace('-', '')}")):
+        told = [stranger("GET", each, status=404)["error"] for each in (path, other)]
+        assert told[0]["code"] == told[1]["code"]
+        texts = [error["message"].replace(each.rpartition("/")[2], "ID") for error, each in
+                 zip(told, (path, other), strict=True)]
+        assert texts[0] == texts[1]
+    assert image_id not in [image["id"] for image in stranger("GET", "/v1/images?limit=1000")["images"]]
+    assert stranger("GET", f"/v1/tasks?image_id={image_id}") == {"tasks": []}
+    stranger("GET", f"/v1/images?owner={project_ids[owner]}", status=403)
+    ours("GET", f"/v1/images/{image_id}")
