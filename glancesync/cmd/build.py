@@ -32,6 +32,7 @@ from glancesync.regions.factory import RegionClients
 from glancesync.regions.health import RegionHealth
 from glancesync.regions.prober import RegionProber
 from glancesync.service import Service
+from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
 from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
 from glancesync.sync.context import SyncContext
@@ -105,8 +106,9 @@ def build(conf: cfg.ConfigOpts) -> Server:
         region_timer=RegionTimer(watch=watch, settings=settings.sync, clock=clock, guard=worker.guard),
         scrub_timer=ScrubTimer(service=service, settings=settings.reconcile, doorbell=scrub_bell,
                                guard=worker.guard),
-        purge_timer=PurgeTimer(database=database, queue=queue, settings=settings.worker, clock=clock,
-                               guard=worker.guard),
+        purge_timer=PurgeTimer(
+            database=database, queue=queue, settings=settings.worker, clock=clock, guard=worker.guard,
+            history=History(database=database, deletion=settings.deletion, sync=settings.sync)),
         prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))
 

@@ -25,7 +25,8 @@ OPTS = [
     cfg.FloatOpt("wait_seconds", default=5, min=0.05,
                  help="Delay before a task that waits for something (a replica in `saving`) looks again."),
     cfg.FloatOpt("history_days", mutable=True, default=30, min=0,
-                 help="How long finished runs and handled events are kept for the record."),
+                 help="How long finished runs, handled events and what is known of deleted images are kept for the "
+                      "record."),
 ]
 
 

@@ -18,6 +18,7 @@ from glancesync.db.engine import Database
 from glancesync.exceptions import GlanceSyncError
 from glancesync.service.core import Service
 from glancesync.service.events import purge_events
+from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
 from glancesync.sync.reconcile import PassReport
 from glancesync.tasks.queue import TaskQueue
@@ -119,13 +120,14 @@ class ScrubTimer:
 
 
 class PurgeTimer:
-    """Forgets finished runs and handled events that are older than `history_days`."""
+    """Forgets finished runs, handled events and what was deleted longer than `history_days` ago."""
 
-    def __init__(self, *, database: Database, queue: TaskQueue, settings: WorkerSettings, clock: Clock,
-                 guard: Guard) -> None:
+    def __init__(self, *, database: Database, queue: TaskQueue, history: History, settings: WorkerSettings,
+                 clock: Clock, guard: Guard) -> None:
         self._guard = guard
         self._database = database
         self._queue = queue
+        self._history = history
         self._settings = settings
         self._clock = clock
 
@@ -135,13 +137,15 @@ class PurgeTimer:
             self._clock.sleep(_PURGE_INTERVAL_SECONDS)
 
     def run_once(self) -> None:
-        before = self._clock.now() - self._settings.history_days * 86400
+        now = self._clock.now()
+        before = now - self._settings.history_days * 86400
         try:
             runs = self._queue.purge_history(before)
             events = self._database.run(purge_events, before)
+            deleted = self._history.forget(before, now)
         except GlanceSyncError as error:
             LOG.warning("old history could not be removed, it is tried again in an hour: %s", error)
             return
-        if runs or events:
-            LOG.info("forgot %d finished runs and %d events older than %g days", runs, events,
-                     self._settings.history_days)
+        if runs or events or deleted:
+            LOG.info("forgot %d finished runs, %d events and %d records of what was deleted older than %g days", runs,
+                     events, deleted, self._settings.history_days)
