@@ -64,12 +64,12 @@ class Converger:
         return PARKED if self._is_gone(region) else plan_replica(self._look(image_id, region, dry=True))
 
     def _converge(self, image_id: str, region: str, handle: RunHandle) -> Converged:
-        moved = 0
+        moved, seen = 0, None
         if self._is_gone(region):
             return Converged(plan=PARKED, bytes_moved=0)
         for _ in range(MAX_ROUNDS):
             handle.check()
-            situation = self._look(image_id, region)
+            situation = self._look(image_id, region, seen=seen)
             self._keep(situation)
             plan = plan_replica(situation)
             if not plan.actions:
@@ -81,16 +81,17 @@ class Converger:
                 self._executor.execute(plan.actions, run)
             except (IdBurnedError, ReplicaTakenError) as error:
                 LOG.info("image %s in %s is looked at again: %s", image_id, region, error)
-            moved += run.bytes_moved
+            moved, seen = moved + run.bytes_moved, run.replica
         raise RegionConflictError(f"image {image_id} in {region} did not settle in {MAX_ROUNDS} rounds; somebody else "
                                   "changes it at the same time")
 
-    def _look(self, image_id: str, region: str, *, dry: bool = False) -> Situation:
-        """Read both sides and the record. Only Glance's own 404 makes an image None. `dry`: change nothing."""
+    def _look(self, image_id: str, region: str, *, dry: bool = False, seen: Image | None = None) -> Situation:
+        """Read both sides and the record. Only Glance's own 404 makes an image None. `dry`: change nothing. `seen`: the
+        replica, when it was read a moment ago."""
         known = self._records.read(image_id, region)
         target = self._context.directory.client(region)
         source = self._context.source_client().find_image(image_id)
-        replica = _find_replica(target, image_id, known.replica)
+        replica = _find_replica(target, image_id, known.replica, seen)
         stranger = self._context.find_replaced(target, replica, known.replica)
         if source is not None and replica is None and self._is_to_be_made(source, region, known):
             stranger = stranger or self._context.find_namesake(target, source)
@@ -157,9 +158,12 @@ def _look_at_removal_again(plan: Plan, situation: Situation) -> Plan:
     return plan if rest < 0 else replace(plan, delay_seconds=rest + 1)
 
 
-def _find_replica(target: RegionClient, image_id: str, record: ReplicaRecord | None) -> Image | None:
+def _find_replica(target: RegionClient, image_id: str, record: ReplicaRecord | None,
+                  seen: Image | None = None) -> Image | None:
     """The image that is, or stands for, the replica: under the mapped id, or else (in a region that came back older
     than the mapping) under the image's own."""
+    if seen is not None and record is not None and record.replica_id == seen.id and seen.visibility != "shared":
+        return seen  # a shared one was read without its members
     if record is None or record.replica_id is None or record.replica_id == image_id:
         return target.find_image(image_id)
     found = target.find_image(record.replica_id)

@@ -52,6 +52,7 @@ class Executor:
         for action in actions:
             run.handle.report(step=type(action).__name__)
             run.handle.ensure_lease()
+            run.replica = None
             self._do(action, run)
 
     @singledispatchmethod
@@ -80,6 +81,7 @@ class Executor:
         if replica.digest and is_known_algorithm(replica.digest.algorithm):
             self._algorithms[run.region] = replica.digest.algorithm
         digest = check_copy(result, replica, run.region)
+        run.replica = replica
         self._note(run, digest=digest, size=result.size, rate_bytes_per_second=result.size / seconds,
                    verified_at=self._clock.now() if digest else None)
 

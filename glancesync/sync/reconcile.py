@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from glancesync.concurrency import GreenPool
 from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionForbiddenError, SourceCorruptError
 from glancesync.model.image import Image, Member
 from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
@@ -30,6 +31,8 @@ from glancesync.sync.situation import Plan
 from glancesync.sync.stranger import is_namesake
 
 LOG = logging.getLogger(__name__)
+#: Requests for members, of source and target together.
+_MEMBERS_AT_ONCE = 4
 Row = TypeVar("Row")
 
 
@@ -134,7 +137,7 @@ class Reconciler:
         names = [each.name for each in self._directory.cascaded() if regions is None or each.name in regions]
         sides = {name: self._open(name, report, dry=dry) for name in names}
         for window, last in self._windows(source, report):
-            members = _MemberCache(source)
+            members = _Members(source)
             for name, side in sides.items():
                 if side.report.error is None:
                     yield from self._compare_window(side, window, last, members, name)
@@ -168,7 +171,7 @@ class Reconciler:
         report.complete = canary_seen
         yield window, None
 
-    def _compare_window(self, side: _Side, window: Mapping[str, Image], last: str | None, members: _MemberCache,
+    def _compare_window(self, side: _Side, window: Mapping[str, Image], last: str | None, members: _Members,
                         region: str) -> Iterator[Finding]:
         try:
             images, records = side.images.take_until(last), side.records.take_until(last)
@@ -185,7 +188,9 @@ class Reconciler:
         yield from found
 
     def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],  # noqa: PLR0913
-                      records: Mapping[str, ReplicaRecord], members: _MemberCache, region: str) -> Iterator[Finding]:
+                      records: Mapping[str, ReplicaRecord], members: _Members, region: str) -> Iterator[Finding]:
+        replica_members = _Members(side.client)
+        _read_members(members, window, replica_members, images)
         for image_id, image in window.items():
             record = records.get(image_id)
             replica = images.get(image_id)
@@ -193,8 +198,8 @@ class Reconciler:
                 mapped = side.client.find_image(record.replica_id, with_members=False)
                 replica = replica if mapped is None and record.origin is not Origin.INTENDED else mapped
             if replica is not None and replica.visibility == "shared":
-                replica = replace(replica, members=_list_members(side.client, replica.id))
-            source = replace(image, members=members.get(image)) if image.visibility == "shared" else image
+                replica = replace(replica, members=replica_members.get(replica.id))
+            source = replace(image, members=members.get(image.id)) if image.visibility == "shared" else image
             plan = plan_replica(self._context.situation(
                 image_id, region, source=source, replica=replica, known=PairRecord(replica=record, removal=None),
                 stranger=self._find_stranger(side.client, image, replica, record)))
@@ -256,17 +261,27 @@ def needs_run(plan: Plan, record: ReplicaRecord | None, source: Image) -> bool:
     return record.state is not plan.state
 
 
-class _MemberCache:
-    """Members of the source's images, read at most once a window whatever the number of regions."""
+class _Members:
+    """Members of one side's images, read at most once a window whatever the number of regions."""
 
     def __init__(self, client: RegionClient) -> None:
         self._client = client
         self._found: dict[str, tuple[Member, ...] | None] = {}
 
-    def get(self, image: Image) -> tuple[Member, ...] | None:
-        if image.id not in self._found:
-            self._found[image.id] = _list_members(self._client, image.id)
-        return self._found[image.id]
+    def get(self, image_id: str) -> tuple[Member, ...] | None:
+        if image_id not in self._found:
+            self._found[image_id] = _list_members(self._client, image_id)
+        return self._found[image_id]
+
+
+def _read_members(sources: _Members, window: Mapping[str, Image], replicas: _Members,
+                  images: Mapping[str, Image]) -> None:
+    """Ask for the members of all shared images of a window, some at a time: no listing shows them. Raises the first
+    error."""
+    wanted = [(members, image_id) for image_id in window for members, shown in ((sources, window), (replicas, images))
+              if image_id in shown and shown[image_id].visibility == "shared"]
+    for _members in GreenPool(_MEMBERS_AT_ONCE).imap(lambda each: each[0].get(each[1]), wanted):
+        continue
 
 
 def _list_members(client: RegionClient, image_id: str) -> tuple[Member, ...] | None:

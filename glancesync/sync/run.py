@@ -43,7 +43,8 @@ class RunHandle(Protocol):
 
 @dataclass(kw_only=True)
 class Run:
-    """One run of one pair: who takes part, and how many bytes it moved."""
+    """One run of one pair: who takes part, and how many bytes it moved. `replica` is how the last action itself saw it
+    afterwards, None where it did not look."""
 
     image_id: str
     region: str
@@ -52,3 +53,4 @@ class Run:
     target: RegionClient
     handle: RunHandle
     bytes_moved: int = 0
+    replica: Image | None = None
