@@ -53,6 +53,8 @@ def arrange_logs(conf: cfg.ConfigOpts) -> None:
     make_inert(logging.getLogger())
     logging.getLogger("glancesync.access").setLevel(logging.DEBUG if conf.debug else logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It warns at each start of what an operator cannot change or need not.
+    logging.getLogger("keystonemiddleware").setLevel(logging.WARNING if conf.debug else logging.ERROR)
 
 
 class _Daemon:
