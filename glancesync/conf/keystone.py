@@ -26,9 +26,10 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
 
 
 def load_session(conf: cfg.ConfigOpts, *, connections: int) -> tuple[object, Session]:
-    """(keystoneauth1 auth plugin, session) of the service user; it keeps so many connections to each host open."""
+    """(keystoneauth1 auth plugin, session) of the service user; it keeps so many connections to each host open, and
+    follows no redirect: it would send the password, or a token, wherever an answer points."""
     auth = loading.load_auth_from_conf_options(conf, GROUP)
-    session = loading.load_session_from_conf_options(conf, GROUP, auth=auth)
+    session = loading.load_session_from_conf_options(conf, GROUP, auth=auth, redirect=False)
     keep_connections(session, connections)
     return auth, session
 

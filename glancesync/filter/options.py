@@ -141,6 +141,7 @@ def _new_session(conf: cfg.ConfigOpts) -> Session:
     found = conf[GROUP]
     auth = loading.load_auth_from_conf_options(conf, GROUP)
     return SessionLoader().load_from_options(
+        redirect=False,  # a password goes nowhere that an answer points to
         auth=auth, insecure=found.insecure, cacert=found.cafile, cert=found.certfile, key=found.keyfile,
         timeout=found.sync_server_timeout_seconds, session=new_requests_session(found.sync_server_timeout_seconds))
 

@@ -106,7 +106,7 @@ def upload_session(session: Session, idle_seconds: float, answer_seconds: float)
     transport.proxies = dict(session.session.proxies)
     for scheme in ("http://", "https://"):
         transport.mount(scheme, UploadAdapter(idle_seconds, answer_seconds))
-    return Session(auth=session.auth, session=transport, verify=session.verify, cert=session.cert,
+    return Session(auth=session.auth, session=transport, verify=session.verify, cert=session.cert, redirect=False,
                    additional_headers=dict(session.additional_headers))
 
 

@@ -2,11 +2,14 @@
 """keystonemiddleware's auth_token, told to use our configuration object and to refuse in this API's words."""
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import webob
 import webob.exc
+from keystoneauth1.exceptions import ClientException
+from keystoneauth1.session import Session
 from keystonemiddleware import auth_token
 
 from glancesync.api.errors import HttpError, http_error_response
@@ -14,6 +17,8 @@ from glancesync.api.parts import parts_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+LOG = logging.getLogger(__name__)
 
 _TOKEN_HEADERS = ("X-Auth-Token", "X-Service-Token")
 #: Longer ones make the server in front of Keystone fail (431), which would look like a Keystone that is down.
@@ -40,7 +45,15 @@ class AuthToken(auth_token.AuthProtocol):
             where = error.headers.get("WWW-Authenticate")
             headers = {"WWW-Authenticate": where} if where else {}
             refusal = http_error_response(request.environ, HttpError(error.status_int, message, headers=headers))
+        except ClientException as error:
+            LOG.warning("a token cannot be checked, Keystone answered what is not its own: %s", type(error).__name__)
+            refusal = http_error_response(request.environ, HttpError(503, _MESSAGES[503]))
         return refusal
+
+    def _create_session(self, **options: Any) -> Session:
+        """No redirect is followed: it would take the password wherever an answer points."""
+        session: Session = super()._create_session(**options, redirect=False)
+        return session
 
 
 def filter_factory(global_conf: Mapping[str, Any], **local_conf: str) -> Callable[[WSGIApplication], WSGIApplication]:
