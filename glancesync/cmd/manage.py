@@ -12,12 +12,15 @@ from glancesync import conf as options
 from glancesync.cmd.build import Server, build
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
+from glancesync.model.replica import ConflictChoice
 from glancesync.model.text import inert
+from glancesync.service.conflicts import Chosen
 from glancesync.service.views import ImageViews
 from glancesync.sync.codes import Code
 from glancesync.sync.new_ids import region_problems
 from glancesync.sync.reconcile import PassReport
 
+_PAGE = 100
 Command = Callable[[cfg.ConfigOpts, argparse.Namespace], int]
 
 
@@ -59,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     release = _command(region, "release", "let replicas take new ids there again (the window of max_new_ids begins "
                        "anew), and look whether it is seen whole", _region_release)
     release.add_argument("name", help="the region's name")
+    _add_conflict(groups)
     image = _command(_group(groups, "image", "what is known of one image"), "show",
                      "print an image's state, replica id and digest in each region", _image_show)
     image.add_argument("id", help="the image's id, or that of one of its replicas")
@@ -67,6 +71,18 @@ def _parser() -> argparse.ArgumentParser:
                            "there is something to do")
     reconcile.add_argument("--region", action="append", help="only this cascaded region (may be repeated)")
     return parser
+
+
+def _add_conflict(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    conflict = _group(groups, "conflict", "images that stand in a replica's way")
+    listing = _command(conflict, "list", "print them page by page, each with what differs", _conflict_list)
+    listing.add_argument("--region", help="only those of this cascaded region")
+    choose = _command(conflict, "choose", "decide what becomes of one; the server does it soon after", _conflict_choose)
+    choose.add_argument("image_id", help="the image that has a conflict")
+    choose.add_argument("region", help="the cascaded region that it has it in")
+    choose.add_argument("choice", choices=[each.value for each in ConflictChoice], help="leave the image out of this "
+                        "region, delete the image in the way, or have both")
+    choose.add_argument("--replica-id", help="the image in the way that was looked at; another one is refused")
 
 
 def _group(groups: argparse._SubParsersAction[argparse.ArgumentParser], name: str,
@@ -165,6 +181,25 @@ def _region_release(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
     problem = server.sight.try_again(given.name)
     print(inert(problem or f"{given.name} is seen whole"))
     return 1 if problem else 0
+
+
+def _conflict_list(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
+    service, marker = _open(conf).service, None
+    filters = {"region": given.region} if given.region else {}
+    while rows := service.list_conflicts(limit=_PAGE, marker=marker, filters=filters):
+        for row in rows:
+            differs = ", ".join(each["field"] for each in row["differences"])
+            print(f"{row['image_id']}  {inert(row['region'])}  {row['reason_code']}: {row['replica_id'] or '-'} is in "
+                  f"the way, differs in {inert(differs)}" + (f"; chosen: {row['choice']}" if row["choice"] else ""))
+        marker = rows[-1]["id"]
+    return 0
+
+
+def _conflict_choose(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
+    _open(conf).service.choose(given.image_id, given.region, Chosen(
+        choice=ConflictChoice(given.choice), stranger_id=given.replica_id, user_id=None, request_id=None))
+    print(f"chosen for {inert(given.image_id)} in {inert(given.region)}: {given.choice}; the server does it soon")
+    return 0
 
 
 def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:

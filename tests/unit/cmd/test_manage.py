@@ -10,6 +10,7 @@ from glancesync.db.engine import Database
 from glancesync.model.image import Digest, Image
 from glancesync.model.replica import IdReason, Origin, ReplicaState
 from glancesync.sync.records import ReplicaRecords
+from tests.fixtures.memory_cloud import MemoryCloud
 
 IMAGE_ID = "0b0a7ad1-0000-4000-8000-000000000001"
 REPLICA_ID = "0b0a7ad1-0000-4000-8000-000000000002"
@@ -66,3 +67,27 @@ def test_usage_is_an_error_of_its_own():
     with pytest.raises(SystemExit) as ended:
         manage.main(["nonsense"])
     assert ended.value.code == 2
+
+
+def test_conflicts_are_listed_page_by_page_and_decided(config, capsys, tmp_path, monkeypatch):
+    cloud = MemoryCloud(tmp_path)
+    monkeypatch.setattr(manage, "_open", lambda _conf: cloud)
+    monkeypatch.setattr(manage, "_PAGE", 2)
+    images = [cloud.upload(b"data") for _ in range(3)]
+    for image in images:
+        cloud.upload(b"other", region=cloud.two, id=image.id)
+    cloud.compare()
+    assert manage.main([config, "conflict", "list", "--region", "Two"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines] == [[each, "Two", "conflict:"] for each in sorted(
+        image.id for image in images)]
+    assert all("differs in size, os_hash, bytes" in line for line in lines)
+
+    chosen = images[0].id
+    assert manage.main([config, "conflict", "choose", chosen, "Two", "new_id", "--replica-id", REPLICA_ID]) == 1
+    assert "look again" in capsys.readouterr().err
+    assert manage.main([config, "conflict", "choose", chosen, "Two", "new_id"]) == 0
+    cloud.work()
+    assert cloud.record(chosen).id_reason is IdReason.CONFLICT
+    assert manage.main([config, "conflict", "choose", chosen, "Two", "skip"]) == 1
+    assert "nothing to choose" in capsys.readouterr().err
