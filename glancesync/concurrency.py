@@ -167,44 +167,6 @@ class Gathering:
             self._complete.send()
 
 
-class SharedCall:
-    """One call answers all who ask while another runs. It begins after each of them asked, so that none is given an
-    answer that was outdated when it asked."""
-
-    def __init__(self) -> None:
-        self._turn = eventlet.semaphore.Semaphore(1)
-        self._next: Any = None
-
-    def ask(self, function: Callable[[], Result]) -> Result:
-        """What the function returns, or its error raised, be it called here or by another who asked."""
-        while self._next is not None:
-            answer = self._next.wait()
-            if answer is not None:  # None: who was to call it was killed
-                result, error = answer
-                if error is not None:
-                    raise error
-                return result  # type: ignore[no-any-return]
-        return self._call(function)
-
-    def _call(self, function: Callable[[], Result]) -> Result:
-        mine = self._next = eventlet.event.Event()
-        answer: tuple[Any, Exception | None] | None = None
-        try:
-            with self._turn:
-                self._next = None
-                try:
-                    result = function()
-                except Exception as error:
-                    answer = None, error
-                    raise
-                answer = result, None
-                return result
-        finally:
-            if self._next is mine:
-                self._next = None
-            mine.send(answer)
-
-
 class Place:
     """One member's place in a gathering: it is counted once, however often it arrives or leaves."""
 

@@ -17,7 +17,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from glancesync.clock import Clock
-from glancesync.concurrency import SharedCall
 from glancesync.conf.deletion import DeletionSettings
 from glancesync.db.engine import Database
 from glancesync.exceptions import GlanceSyncError
@@ -56,7 +55,6 @@ class SourceTrust:
         self.brake = Brake(database=database, settings=settings, clock=clock)
         self._database = database
         self._directory = directory
-        self._asking = SharedCall()
         self._settings = settings
         self._clock = clock
 
@@ -154,7 +152,7 @@ class SourceTrust:
             return Code.SOURCE_CHANGED, (f"the cascading Glance is {identity['endpoint']} in {identity['region']} now, "
                                          f"it was another; {_ACCEPT}")
         canary = known[_CANARY]
-        image = self._find_canary(canary["id"]) if canary else None
+        image = self._source().find_image(canary["id"], with_members=False) if canary else None
         if image is None:
             return Code.CANARY_MISSING, ("the cascading Glance does not show the canary image: the service user lost "
                                          f"its admin role, or this is another or an emptied database; {_ACCEPT}")
@@ -165,15 +163,6 @@ class SourceTrust:
             return Code.SOURCE_FELL, (f"the cascading region showed {known[_FALL]['before']} images, then "
                                       f"{known[_FALL]['now']}; {_ACCEPT}")
         return None, None
-
-    def _find_canary(self, canary_id: str) -> Image | None:
-        """All runs look before they write: those that do so while one asks share the next answer. An alarm is no one
-        else's answer."""
-        def ask() -> Image | None:
-            return self._source().find_image(canary_id, with_members=False)
-
-        image = self._asking.ask(ask)
-        return image if image is not None and image.id == canary_id else ask()
 
     def _identity(self) -> dict[str, str]:
         region = self._directory.cascading()

@@ -78,35 +78,3 @@ def test_a_port_is_not_shared_by_mistake() -> None:
 
 def _raise(error: Exception) -> None:
     raise error
-
-
-def test_who_asks_during_a_call_shares_the_next():
-    shared, answers, release = concurrency.SharedCall(), iter(range(10)), concurrency.Event()
-
-    def slow():
-        release.wait()
-        return next(answers)
-
-    asking = [concurrency.spawn(shared.ask, slow) for _ in range(5)]
-    concurrency.sleep(0)
-    release.send()
-    # The first began before the others asked, so they are not given its answer.
-    assert [each.wait() for each in asking] == [0, 1, 1, 1, 1]
-    assert shared.ask(slow) == 2
-
-
-def test_a_shared_call_tells_its_error_to_all_and_outlives_a_killed_caller():
-    shared, release = concurrency.SharedCall(), concurrency.Event()
-
-    def fail():
-        release.wait()
-        raise ValueError("no")
-
-    asking = [concurrency.spawn(shared.ask, fail) for _ in range(4)]
-    concurrency.sleep(0)
-    concurrency.kill(asking[1])  # the one that would have called for the last two
-    release.send()
-    for each in (asking[0], *asking[2:]):
-        with pytest.raises(ValueError, match="no"):
-            each.wait()
-    assert shared.ask(lambda: "again") == "again"
