@@ -68,8 +68,8 @@ class Runner:
             LOG.warning("task %s could not be handed back, it starts again when its lease ends: %s",
                         handle.task.id, answer)
         else:
-            LOG.info("task %s image %s region %s: handed back to the queue", handle.task.id, handle.task.image_id,
-                     handle.task.region)
+            LOG.info("task %s image %s region %s request %s: handed back to the queue", handle.task.id,
+                     handle.task.image_id, handle.task.region, handle.task.request_id or "-")
 
     def _attempt_watched(self, handle: TaskHandle) -> Outcome | Exception:
         """The gate is told how it ended; of a run whose thread is killed, that nobody is to blame."""
