@@ -44,8 +44,9 @@
         |-- LeaseLostError                     drop
         `-- TaskCancelledError                 drop
 
-`code` is stable and is what API, logs, metrics and docs/states.md show. `http_status` is what the API answers when
-the error ends a request. `verdict` is what the worker does when the error ends a run.
+`code` is stable and is what API, logs, metrics and docs/states.md show; `what` says there what it means and `advice`
+what the operator can do. `http_status` is what the API answers when the error ends a request. `verdict` is what the
+worker does when the error ends a run.
 """
 from __future__ import annotations
 
@@ -71,6 +72,8 @@ class GlanceSyncError(Exception):
     """
 
     code = "internal_error"
+    what = "Nobody foresaw this; the log has the traceback."
+    advice = "Report it with the traceback."
     http_status = 500
     verdict = Verdict.RETRY
 
@@ -88,189 +91,273 @@ class GlanceSyncError(Exception):
 
 class InvalidInputError(GlanceSyncError):
     code = "invalid_input"
+    what = "A request, file or value is wrong; the message names the field."
+    advice = "Correct the request."
     http_status = 400
     verdict = Verdict.STOP
 
 
 class BodyTooLargeError(InvalidInputError):
     code = "body_too_large"
+    what = "A request's body is over max_body_bytes."
+    advice = "Send less at once."
     http_status = 413
 
 
 class ConfigurationError(InvalidInputError):
     code = "configuration"
+    what = "An option, section or file is wrong; the start is refused."
+    advice = "Correct what the message names."
     http_status = 500
 
 
 class NotFoundError(GlanceSyncError):
     code = "not_found"
+    what = "The thing that was asked for is not there, or not for this caller."
+    advice = "Correct the request."
     http_status = 404
     verdict = Verdict.STOP
 
 
 class ImageNotFoundError(NotFoundError):
     code = "image_not_found"
+    what = "No such image is known, or Glance itself says that it is not there."
+    advice = "Nothing."
 
 
 class MemberNotFoundError(NotFoundError):
     code = "member_not_found"
+    what = "The image has no such member."
+    advice = "Nothing."
 
 
 class RegionNotFoundError(NotFoundError):
     code = "region_not_found"
+    what = "Keystone's catalog has no such region."
+    advice = "Use one of those that the message lists."
 
 
 class TaskNotFoundError(NotFoundError):
     code = "task_not_found"
+    what = "No such task is known, or its history was purged."
+    advice = "Correct the request."
 
 
 class ForbiddenError(GlanceSyncError):
     code = "forbidden"
+    what = "The caller's roles do not allow it."
+    advice = "See etc/policy.yaml.sample."
     http_status = 403
     verdict = Verdict.STOP
 
 
 class StateConflictError(GlanceSyncError):
     code = "state_conflict"
+    what = "The thing is in no state for this."
+    advice = "Look at its state, then ask again."
     http_status = 409
     verdict = Verdict.STOP
 
 
 class NotReadyError(GlanceSyncError):
     code = "not_ready"
+    what = "The database or Keystone does not answer this server."
+    advice = "Bring back what the message names."
     http_status = 503
 
 
 class RegionError(GlanceSyncError):
     code = "region_error"
+    what = "A region answered in a way that has no class of its own."
+    advice = "Look at the region's Glance and its log; the message names the call and the request id."
     http_status = 502
 
 
 class RegionUnavailableError(RegionError):
     code = "region_unavailable"
+    what = "No connection, a time-out, or an answer of 5xx."
+    advice = "Look at the region's Glance and its log; the message names the call and the request id."
     http_status = 503
 
 
 class KeystoneUnavailableError(RegionUnavailableError):
     code = "keystone_unavailable"
+    what = "No token could be had from Keystone, so the region was not asked."
+    advice = "Look at Keystone and its log."
 
 
 class RegionBusyError(RegionError):
     code = "region_busy"
+    what = "The region asked to be left alone for a while."
+    advice = "Look at the region's Glance and its log; the message names the call and the request id."
     http_status = 503
 
 
 class RegionUnauthorizedError(RegionError):
     code = "region_unauthorized"
+    what = "The region refuses a fresh token."
+    advice = "Check [keystone_authtoken] of that Glance."
 
 
 class KeystoneRefusedError(RegionUnauthorizedError):
     code = "keystone_refused"
+    what = "Keystone refuses the service user."
+    advice = "Check the credentials under [keystone]."
 
 
 class RegionForbiddenError(RegionError):
     code = "region_forbidden"
+    what = "The region's policy refuses the service user."
+    advice = "Give it the role admin in that region."
     verdict = Verdict.STOP
 
 
 class RegionRejectedError(RegionError):
     code = "region_rejected"
+    what = "The region's Glance will never take this: a format, a property, a value."
+    advice = "Change the image, or what that Glance allows."
     verdict = Verdict.STOP
 
 
 class RegionQuotaError(RegionError):
     code = "region_quota"
+    what = "The region's size cap or quota refuses the image."
+    advice = "Raise it, or leave the image out."
     verdict = Verdict.STOP
 
 
 class RegionConflictError(RegionError):
     code = "region_conflict"
+    what = "The region's image is in a state that refuses this now."
+    advice = "Nothing."
 
 
 class IdBurnedError(RegionConflictError):
     code = "id_burned"
+    what = "Glance refuses the id although no image has it: it was deleted there."
+    advice = "Nothing."
 
 
 class ReplicaTakenError(RegionConflictError):
     code = "replica_taken"
+    what = "Another image has this replica by now; it is decided anew what this one gets."
+    advice = "Nothing."
 
 
 class RegionAnswerError(RegionError):
     code = "region_bad_answer"
+    what = "The region answered with something that is not Glance's protocol."
+    advice = "Look for a proxy or a wrong endpoint between."
 
 
 class TransferError(GlanceSyncError):
     code = "transfer_failed"
+    what = "Bytes broke off on the way."
+    advice = "Look at the region's Glance and its log; the message names the call and the request id."
     http_status = 502
 
 
 class TransferStalledError(TransferError):
     code = "transfer_stalled"
+    what = "The target took no byte for tee_stall_seconds while others waited."
+    advice = "Look at the region's Glance and its log; the message names the call and the request id."
 
 
 class SourceReadError(TransferError):
     code = "source_read_failed"
+    what = "The source stopped in the middle of its bytes."
+    advice = "Look at the region's Glance and its log; the message names the call and the request id."
 
 
 class SourceCorruptError(TransferError):
     code = "source_corrupt"
+    what = "The source's bytes do not match its own hash; no region gets them."
+    advice = "Upload the image anew, and look at the cascading region's store."
     verdict = Verdict.STOP
 
 
 class ReplicaUnreadableError(TransferError):
     code = "replica_unreadable"
+    what = "The stored bytes of a verified replica cannot be read in its region."
+    advice = "Look at that region's store."
 
 
 class VerificationError(TransferError):
     code = "verification_failed"
+    what = "The target computed another size or hash than was sent; the replica is replaced."
+    advice = "Look at the network between if it comes again."
 
 
 class WaitError(GlanceSyncError):
     code = "waiting"
+    what = "It is only too early."
+    advice = "Nothing."
     http_status = 503
     verdict = Verdict.WAIT
 
 
 class SourceNotReadyError(WaitError):
     code = "source_not_ready"
+    what = "The image is still queued, saving or importing."
+    advice = "Nothing."
 
 
 class ReplicaSavingError(WaitError):
     code = "replica_saving"
+    what = "The replica is in `saving`."
+    advice = "Nothing."
 
 
 class RegionPausedError(WaitError):
     code = "region_paused"
+    what = "The region, or the cascading one, failed again and again or asked to be left alone: its breaker is open."
+    advice = "Look at the region's breaker in GET /v1/regions, and at its Glance."
 
 
 class SourceUntrustedError(WaitError):
     code = "source_untrusted"
+    what = "The cascading Glance is not believed now, so nothing is written on its word."
+    advice = "Check it, then run `glance-sync-manage source accept`."
 
 
 class DeletionHeldError(WaitError):
     code = "deletions_held"
+    what = "The brake holds, or the cascading Glance is not believed."
+    advice = "Look at GET /v1/deletions, then run `glance-sync-manage deletion release`."
 
 
 class RegionNotSeenWholeError(WaitError):
     code = "region_not_seen_whole"
+    what = ("The region refuses the service user what only an admin may see or do, or does not show it; nothing is "
+            "made there.")
+    advice = "Give the service user its admin role back, or mend that Glance's policy."
 
 
 class NewIdsHeldError(WaitError):
     code = "new_ids_held"
+    what = ("Within the window max_new_ids replicas of the region took a new id because theirs were used up; nothing "
+            "more is made under a new id there.")
+    advice = "Find out who deletes replicas there, then run `glance-sync-manage region release NAME`."
 
 
 class RunStoppedError(GlanceSyncError):
     code = "run_stopped"
+    what = "The run had to end."
+    advice = "Nothing."
     http_status = 409
     verdict = Verdict.DROP
 
 
 class LeaseLostError(RunStoppedError):
     code = "lease_lost"
+    what = "Another server has the task now."
+    advice = "Nothing."
 
 
 class TaskCancelledError(RunStoppedError):
     code = "cancelled"
+    what = "An operator cancelled the task."
+    advice = "POST /v1/tasks/{id}/retry."
 
 
 def all_error_classes() -> list[type[GlanceSyncError]]:

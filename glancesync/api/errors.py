@@ -9,22 +9,41 @@ from collections.abc import Mapping
 
 import webob
 
-from glancesync.exceptions import GlanceSyncError
+from glancesync.exceptions import GlanceSyncError, InvalidInputError, NotFoundError, NotReadyError
+from glancesync.model.meaning import Explained
 
 LOG = logging.getLogger(__name__)
 
 REQUEST_ID = "openstack.request_id"
 
+_CALLER = "Correct the request."
+
+
+class HttpCode(Explained):
+    """Codes of refusals by the rules of HTTP, beside those that errors of ours share."""
+
+    UNAUTHENTICATED = ("unauthenticated", "401: the request has no token, or one that Keystone does not know.",
+                       "Nothing was done.", "Log in again.")
+    METHOD_NOT_ALLOWED = ("method_not_allowed", "405: this path does not know the method; the header Allow names "
+                          "those it knows.", "Nothing was done.", _CALLER)
+    VERSION_NOT_SUPPORTED = ("version_not_supported", "406: the microversion that was asked for is none of this "
+                             "server's; the answer names them.", "Nothing was done.", "Ask for one of those.")
+    REQUEST_TIMEOUT = ("request_timeout", "408: the request's body came too slowly.", "Nothing was done.",
+                       "Send it again.")
+    UNSUPPORTED_MEDIA_TYPE = ("unsupported_media_type", "415: the body is not JSON by its Content-Type.",
+                              "Nothing was done.", _CALLER)
+
+
 #: Codes of what HTTP itself refuses; every other code is a GlanceSyncError's.
 HTTP_CODES = {
-    400: "invalid_input",
-    401: "unauthenticated",
-    404: "not_found",
-    405: "method_not_allowed",
-    406: "version_not_supported",
-    408: "request_timeout",
-    415: "unsupported_media_type",
-    503: "not_ready",
+    400: InvalidInputError.code,
+    401: HttpCode.UNAUTHENTICATED.value,
+    404: NotFoundError.code,
+    405: HttpCode.METHOD_NOT_ALLOWED.value,
+    406: HttpCode.VERSION_NOT_SUPPORTED.value,
+    408: HttpCode.REQUEST_TIMEOUT.value,
+    415: HttpCode.UNSUPPORTED_MEDIA_TYPE.value,
+    503: NotReadyError.code,
 }
 _UNEXPECTED = "The server failed on this request; its log tells why under this request id."
 

@@ -2,7 +2,6 @@
 """What is known of one image in one cascaded region: the record behind every status that a person reads."""
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
 from glancesync.model.image import Digest
@@ -48,12 +47,16 @@ class ReplicaState(Explained):
         "Put the region's endpoint back, or leave it.")
 
 
-class Origin(enum.StrEnum):
+class Origin(Explained):
     """How the replica came to be ours."""
 
-    INTENDED = "intended"  # written before the create request; ours if the image looks as we create it
-    CREATED = "created"
-    ADOPTED = "adopted"
+    INTENDED = (
+        "intended", "Written down before the create request: ours if the image looks as this server creates it.",
+        "It becomes `created` as soon as it is seen.", _NOTHING)
+    CREATED = ("created", "This server made it.", "It is deleted when its image is.", _NOTHING)
+    ADOPTED = (
+        "adopted", "The same image was in the region before this server, and was taken over.",
+        "It is kept in sync; it is deleted with its image only when delete_adopted is on.", _NOTHING)
 
 
 class IdReason(Explained):
@@ -79,7 +82,7 @@ class IdReason(Explained):
         "adopted", "The same image stood in the region under another id and was adopted (adopt_by_hash).",
         "It is kept in sync and never deleted, unless delete_adopted is on.", _NOTHING)
     CONFLICT = (
-        "conflict", "An image that is not ours has the id; an operator chose new_id or replace.",
+        "conflict", "An image that is not ours, or another image's replica, has the id.",
         "The replica is made under a new id.", "Choose again at any time while it is a conflict.")
 
 
@@ -98,11 +101,11 @@ class ConflictChoice(Explained):
         "The image in the way is left alone.", "Tell users of that name that there are two.")
 
 
-class StrangerBytes(enum.StrEnum):
+class StrangerBytes(Explained):
     """What reading both an image and a stranger told."""
 
-    MATCH = "match"
-    DIFFER = "differ"
+    MATCH = ("match", "The bytes are the same.", "It is adopted.", _NOTHING)
+    DIFFER = ("differ", "The bytes are others.", "It is a conflict.", "Choose skip, replace or new_id.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,13 @@
 """One queued (image, region) and what became of its runs: the values that queue, worker, service and API share."""
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from glancesync.model.meaning import Explained
+
+_NOTHING = "Nothing."
+_SAME = "The pair is looked at as for any other reason."
 
 
 class Pair(NamedTuple):
@@ -14,25 +18,53 @@ class Pair(NamedTuple):
     region: str
 
 
-class TaskState(enum.StrEnum):
+class TaskState(Explained):
     """Where a task stands; glancesync.tasks.states says which changes are allowed and why."""
 
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
+    WAITING = ("waiting", "It is due now, or at its next try.", "A server claims it when it has room.", _NOTHING)
+    RUNNING = ("running", "A server works on it and keeps its lease.",
+               "It ends; a request meanwhile makes it run once more.", "POST /v1/tasks/{id}/cancel ends it.")
+    DONE = ("done", "The last run ended well.", "The next request makes it wait again.", _NOTHING)
+    FAILED = ("failed", "The last run ended in an error that does not pass by itself.",
+              "The next event, comparison or retry makes it wait again.",
+              "Remove the cause, then POST /v1/tasks/{id}/retry.")
+    CANCELLED = ("cancelled", "An operator cancelled it.", "The next request makes it wait again.",
+                 "POST /v1/tasks/{id}/retry.")
 
 
-class Trigger(enum.StrEnum):
+class Trigger(Explained):
     """Who asked."""
 
-    EVENT = "event"          # the filter in glance-api reported a change
-    RECONCILE = "reconcile"  # a comparison of both sides found a difference
-    API = "api"              # POST /v1/sync
-    ORIGINAL = "original"    # one of the original routes
-    TIMER = "timer"          # a timer of this server
-    RETRY = "retry"          # an operator asked for this task again
+    EVENT = ("event", "The filter in glance-api reported a change.", _SAME, _NOTHING)
+    RECONCILE = ("reconcile", "A comparison of both sides found a difference.", _SAME, _NOTHING)
+    API = ("api", "An operator asked: POST /v1/sync, or a choice about a conflict.", _SAME, _NOTHING)
+    ORIGINAL = ("original", "One of the original routes was called.", _SAME, _NOTHING)
+    TIMER = ("timer", "A timer of this server: a sample of replicas is read again.", _SAME, _NOTHING)
+    RETRY = ("retry", "An operator asked for this task again.", _SAME, _NOTHING)
+
+
+class RunOutcome(Explained):
+    """How a run ended, for the history."""
+
+    DONE = ("done", "It ended well.", "The task rests.", _NOTHING)
+    RETRY = ("retry", "It ended in an error that may pass.", "The task runs again after a growing delay.",
+             "Read the reason if it comes again and again.")
+    FAILED = ("failed", "It ended in an error that does not pass by itself.",
+              "The next event, comparison or retry starts it again.", "Read the reason, remove its cause, retry.")
+    WAITED = ("waited", "It moved bytes and then had to wait for something.", "It is looked at again soon.", _NOTHING)
+    CANCELLED = ("cancelled", "An operator cancelled it.", "The next request starts it again.",
+                 "POST /v1/tasks/{id}/retry.")
+    RELEASED = ("released", "Its server stopped and handed it back.", "It starts again at once.", _NOTHING)
+    LOST = ("lost", "Its server gave no sign of life for longer than the lease.",
+            "Another server, or the same after its start, runs it again.", "Look why that server ended.")
+
+
+class TaskReason(Explained):
+    """Reason codes of tasks that no run gave."""
+
+    RELEASED = ("released", "The task's server stopped.", "It starts again, here or on another server.", _NOTHING)
+    SERVER_LOST = ("server_lost", "The task's server gave no sign of life.", "It starts again.",
+                   "Look why that server ended.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +108,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One finished run, kept for the record. `outcome` is done, retry (failed for now), failed, waited, cancelled,
-    released (by a server that stopped) or lost (with its server). `attempt` counts from 1 since the last success."""
+    """One finished run, kept for the record. `attempt` counts from 1 since the last success."""
 
     id: str
     task_id: str
@@ -87,7 +118,7 @@ class Run:
     attempt: int
     started_at: float
     finished_at: float
-    outcome: str
+    outcome: RunOutcome
     request_id: str | None = None
     reason_code: str | None = None
     reason: str | None = None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from glancesync import exceptions as exc
 from glancesync.conf.breaker import BreakerSettings
+from glancesync.model.meaning import Explained
 
 #: Longer than this we do not stay away on another service's word.
 LONGEST_RETRY_AFTER_SECONDS = 3600.0
@@ -25,12 +26,14 @@ _NO_FAILURES = (exc.KeystoneUnavailableError, exc.KeystoneRefusedError, exc.Sour
                 exc.ReplicaUnreadableError, exc.VerificationError)
 
 
-class BreakerState(enum.StrEnum):
+class BreakerState(Explained):
     """Whether a region is given work."""
 
-    CLOSED = "closed"        # as much as fits
-    OPEN = "open"            # none; from time to time a probe
-    HALF_OPEN = "half_open"  # one task at a time
+    CLOSED = ("closed", "The region is well.", "It is given as much work as fits.", "Nothing.")
+    OPEN = ("open", "The region failed again and again, or asked to be left alone.",
+            "It is given no work; it is probed from time to time.", "Look at its Glance; the reason tells more.")
+    HALF_OPEN = ("half_open", "A probe went well.", "It is given one task at a time until it proves to be well.",
+                 "Nothing.")
 
 
 @dataclass(frozen=True, kw_only=True)

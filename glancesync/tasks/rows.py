@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from glancesync.db.schema import runs, tasks
-from glancesync.model.task import Pair, Run, Submission, Task, TaskState, Trigger
+from glancesync.model.task import Pair, Run, RunOutcome, Submission, Task, TaskState, Trigger
 from glancesync.tasks.states import RESTING
 
 _REASON_CHARACTERS = 1024
@@ -26,7 +26,7 @@ def to_task(row: sa.Row[Any]) -> Task:
 
 def to_run(row: sa.Row[Any]) -> Run:
     values = dict(row._mapping)
-    return Run(**{**values, "trigger": Trigger(values["trigger"])})
+    return Run(**{**values, "trigger": Trigger(values["trigger"]), "outcome": RunOutcome(values["outcome"])})
 
 
 def upsert(connection: sa.Connection, pairs: Sequence[Pair], submission: Submission, at: float) -> list[Task]:
@@ -105,13 +105,14 @@ def update(connection: sa.Connection, condition: sa.ColumnElement[bool], values:
     return [to_task(row) for row in connection.execute(sa.select(tasks).where(tasks.c.id.in_(ids)))] if ids else []
 
 
-def add_run(connection: sa.Connection, task: Task, at: float, outcome: str, **details: Any) -> None:
+def add_run(connection: sa.Connection, task: Task, at: float, outcome: RunOutcome, **details: Any) -> None:
     """Keep a run for the record. `task` is the row as it was claimed; details are reason_code, reason, bytes_moved."""
     connection.execute(sa.insert(runs), {
         "id": uuid.uuid4().hex, "task_id": task.id, "image_id": task.image_id, "region": task.region,
         "trigger": task.trigger.value, "request_id": task.request_id, "attempt": task.attempts + 1,
         "started_at": task.started_at if task.started_at is not None else at, "finished_at": at,
-        "outcome": outcome, "server": task.owner, "bytes_moved": 0, "reason_code": None, "reason": None, **details})
+        "outcome": outcome.value, "server": task.owner, "bytes_moved": 0, "reason_code": None, "reason": None,
+        **details})
 
 
 def shorten(reason: str) -> str:

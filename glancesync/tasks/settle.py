@@ -12,7 +12,7 @@ from glancesync.conf.worker import WorkerSettings
 from glancesync.db.clock import now
 from glancesync.db.schema import tasks
 from glancesync.exceptions import GlanceSyncError, TaskCancelledError, Verdict
-from glancesync.model.task import Outcome, Task, TaskState
+from glancesync.model.task import Outcome, RunOutcome, Task, TaskReason, TaskState
 from glancesync.tasks import rows
 from glancesync.tasks.retry import plan_retry
 
@@ -29,22 +29,22 @@ class Ending:
     state: TaskState
     code: str
     reason: str
-    run: str | None
+    run: RunOutcome | None
     attempts: int | None = None
     delay_seconds: float = 0
     bytes_moved: int = 0
 
 
-HANDED_BACK = Ending(state=TaskState.WAITING, code="released", run="released",
+HANDED_BACK = Ending(state=TaskState.WAITING, code=TaskReason.RELEASED, run=RunOutcome.RELEASED,
                      reason="its server stopped; it starts again")
 
 
 def of_outcome(outcome: Outcome) -> Ending:
     if outcome.delay_seconds is None:
-        return Ending(state=TaskState.DONE, code=outcome.code, reason=outcome.reason, run="done", attempts=0,
-                      bytes_moved=outcome.bytes_moved)
+        return Ending(state=TaskState.DONE, code=outcome.code, reason=outcome.reason, run=RunOutcome.DONE,
+                      attempts=0, bytes_moved=outcome.bytes_moved)
     return Ending(state=TaskState.WAITING, code=outcome.code, reason=outcome.reason,
-                  run="waited" if outcome.bytes_moved else None, delay_seconds=outcome.delay_seconds,
+                  run=RunOutcome.WAITED if outcome.bytes_moved else None, delay_seconds=outcome.delay_seconds,
                   bytes_moved=outcome.bytes_moved)
 
 
@@ -55,13 +55,14 @@ def of_error(task: Task, error: Exception, settings: WorkerSettings, random_valu
     known = error if isinstance(error, GlanceSyncError) else GlanceSyncError(
         f"an unexpected error ({type(error).__name__}) ended the run; this server's log tells more")
     if isinstance(known, TaskCancelledError):
-        return Ending(state=TaskState.CANCELLED, code=known.code, reason=known.message, run="cancelled", attempts=0,
-                      bytes_moved=bytes_moved)
+        return Ending(state=TaskState.CANCELLED, code=known.code, reason=known.message,
+                      run=RunOutcome.CANCELLED, attempts=0, bytes_moved=bytes_moved)
     if known.verdict is Verdict.DROP:
         return None
     attempts = task.attempts + (known.verdict is not Verdict.WAIT)
     delay = plan_retry(known.verdict, attempts, settings, random_value, known.retry_after_seconds)
-    run = {Verdict.STOP: "failed", Verdict.WAIT: "waited" if bytes_moved else None}.get(known.verdict, "retry")
+    waited = RunOutcome.WAITED if bytes_moved else None
+    run = {Verdict.STOP: RunOutcome.FAILED, Verdict.WAIT: waited}.get(known.verdict, RunOutcome.RETRY)
     return Ending(state=TaskState.FAILED if delay is None else TaskState.WAITING, code=known.code,
                   reason=known.message, run=run, attempts=attempts, delay_seconds=delay or 0, bytes_moved=bytes_moved)
 
@@ -89,11 +90,12 @@ def take_back(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> l
     stale = [rows.to_task(row) for row in connection.execute(
         sa.select(tasks).where(_RUNNING & condition).with_for_update(skip_locked=True))]
     for task in stale:
-        ending = Ending(state=TaskState.WAITING, code="server_lost", run="lost",
+        ending = Ending(state=TaskState.WAITING, code=TaskReason.SERVER_LOST, run=RunOutcome.LOST,
                         reason=f"the server {task.owner} gave no sign of life; the task starts again")
         unchanged = (tasks.c.id == task.id) & _RUNNING & (tasks.c.fence == task.fence)
         if rows.update(connection, unchanged, {**_NO_OWNER, **_next(ending, at), "fence": task.fence + 1}):
-            rows.add_run(connection, task, at, "lost", reason_code=ending.code, reason=rows.shorten(ending.reason))
+            rows.add_run(connection, task, at, RunOutcome.LOST, reason_code=ending.code,
+                         reason=rows.shorten(ending.reason))
     return stale
 
 
