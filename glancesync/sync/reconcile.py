@@ -233,8 +233,10 @@ class Reconciler:
             yield _without_image(record, missing=True)
         seen = {record.image_id for record in owners.values()}
         for image_id, record in records.items():
-            # Neither an image nor, under its own id, a replica: what was written down of it holds no more.
-            if image_id not in window and image_id not in seen and record.state is not ReplicaState.DELETED:
+            # Neither an image nor, under its own id, a replica: what was written down of it holds no more. Unless that
+            # is that another's image stands there, which was named above.
+            known = record.state is ReplicaState.DELETED or (image_id in images and _is_another(record))
+            if image_id not in window and image_id not in seen and not known:
                 yield _without_image(record, missing=record.origin is not None)
 
 
@@ -244,9 +246,15 @@ _FOREIGN = Plan(state=ReplicaState.SOURCE_MISSING, code=Code.FOREIGN,
 
 def _without_image(record: ReplicaRecord, *, missing: bool) -> Finding:
     return Finding(image_id=record.image_id, region=record.region, missing=missing,
-                   run=record.state is not ReplicaState.SOURCE_MISSING or record.reason_code in HELD,
+                   run=(record.state is not ReplicaState.SOURCE_MISSING or record.reason_code in HELD
+                        or _is_another(record)),
                    plan=Plan(state=ReplicaState.SOURCE_MISSING, code=Code.SOURCE_MISSING,
                              reason="no image in the cascading region for this replica"))
+
+
+def _is_another(record: ReplicaRecord) -> bool:
+    """The image went, and another's was left under its id."""
+    return record.state is ReplicaState.SOURCE_MISSING and record.reason_code == Code.NOT_OURS
 
 
 def needs_run(plan: Plan, record: ReplicaRecord | None, source: Image) -> bool:

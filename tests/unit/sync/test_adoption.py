@@ -261,6 +261,23 @@ class TestChoosing:
         assert len(cloud.service.list_conflicts(limit=9, marker=None, filters={"region": "Two"})) == 3
 
 
+class TestAnothersImageThatOutlivesOurs:
+    def test_is_named_as_foreign_only_and_its_record_ends_with_it(self, cloud):
+        image = cloud.upload(b"data")
+        cloud.upload(b"other", region=cloud.two, id=image.id, owner="rival")
+        cloud.compare()
+        cloud.one.delete_image(image.id)
+        cloud.report_removal(image.id)
+        cloud.work()
+        assert cloud.record(image.id).reason_code == "not_ours"
+        rows = [row for row in cloud.service.plan(image_ids=None, regions=None) if row["region"] == "Two"]
+        assert [(row["image_id"], row["reason_code"]) for row in rows] == [(image.id, "foreign")]
+        cloud.two.delete_image(image.id)
+        cloud.compare()
+        assert cloud.record(image.id).state is ReplicaState.DELETED
+        assert cloud.service.plan(image_ids=None, regions=None) == []
+
+
 class TestWhatWasAdopted:
     def test_is_never_deleted(self, cloud):
         image = cloud.upload(b"data")
