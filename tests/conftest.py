@@ -2,7 +2,11 @@
 """Options and fixtures of all tests. `--full` adds what is slow."""
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+GLANCE_28 = Path(__file__).parents[1] / ".venv-glance28"
 
 pytest_plugins = ["tests.fixtures.cloud", "tests.fixtures.databases", "tests.fixtures.images",
                   "tests.fixtures.main_job", "tests.fixtures.trusting"]
@@ -14,10 +18,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                      "it standing")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With --full, tests marked `every_glance` run with Glance 28 as well."""
+    if "lab" in metafunc.fixturenames and metafunc.definition.get_closest_marker("every_glance") \
+            and metafunc.config.getoption("--full"):
+        metafunc.parametrize("lab", [None, str(GLANCE_28)], indirect=True, scope="session", ids=["glance", "glance28"])
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # One cloud stands at a time, and each is started once.
+    items.sort(key=_is_with_glance_28)
     if config.getoption("--full"):
         return
     skip = pytest.mark.skip(reason="slow; runs with --full")
     for item in items:
         if "full" in item.keywords:
             item.add_marker(skip)
+
+
+def _is_with_glance_28(item: pytest.Item) -> bool:
+    call = getattr(item, "callspec", None)
+    return call is not None and call.params.get("lab") is not None

@@ -7,32 +7,41 @@ loggers reach them.
 from __future__ import annotations
 
 import logging
+import mmap
+import struct
 from collections.abc import Callable
 
 from glancesync.clock import Clock
 
 LOG = logging.getLogger("glancesync.filter")
 INTERVAL_SECONDS = 60.0
+_TIME = struct.Struct("d")
 SENDER_THREAD = "glancesync-sender"
 #: Loggers of keystoneauth1 that warn at each attempt while Keystone is away.
 _CHATTERING = ("keystoneauth.identity.base", "keystoneauth.identity.generic.base", "keystoneauth.discover")
 
 
 class Complaints:
-    """One per process. Warnings in between are counted and told with the next."""
+    """One per process; processes that were forked from the one that made it take turns.
+
+    Warnings in between are counted and told with this process's next.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._next_at = float("-inf")
         self._silent = 0
+        # Shared with forked children. Two that warn in the same microsecond may both be heard.
+        self._next_at = mmap.mmap(-1, _TIME.size)
+        _TIME.pack_into(self._next_at, 0, float("-inf"))
 
     def warn(self, message: str, *values: object, error: BaseException | None = None) -> None:
         """Log a warning unless there was one less than a minute ago; `error` adds its traceback."""
         now = self._clock.monotonic()
-        if now < self._next_at:
+        if now < _TIME.unpack_from(self._next_at)[0]:
             self._silent += 1
             return
-        silent, self._silent, self._next_at = self._silent, 0, now + INTERVAL_SECONDS
+        _TIME.pack_into(self._next_at, 0, now + INTERVAL_SECONDS)
+        silent, self._silent = self._silent, 0
         LOG.warning("%s (%d more since the last warning)", message % values, silent, exc_info=error)
 
 

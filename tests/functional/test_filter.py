@@ -18,7 +18,7 @@ from tests.fixtures.polling import eventually
 from tests.fixtures.twin import DELIVERED_SECONDS, Twin
 
 pytest_plugins = ["tests.fixtures.twin"]
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.every_glance]
 
 
 def test_create_and_upload(twin: Twin, images: ImagesOf) -> None:

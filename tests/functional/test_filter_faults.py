@@ -14,7 +14,7 @@ from tests.fixtures.polling import eventually
 from tests.fixtures.twin import DELIVERED_SECONDS, Twin
 
 pytest_plugins = ["tests.fixtures.twin"]
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.every_glance]
 
 CHANGES = 4
 

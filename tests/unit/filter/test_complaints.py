@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 
 import pytest
@@ -54,3 +55,14 @@ def test_keystoneauth_is_silent_in_the_senders_thread_only(caplog: pytest.LogCap
     finally:
         logger.filters[:] = before
     assert [record.getMessage() for record in caplog.records] == ["a request's"]
+
+
+def test_forked_processes_share_the_minute(caplog: pytest.LogCaptureFixture) -> None:
+    complaints = Complaints(ManualClock())
+    child = os.fork()
+    if child == 0:
+        complaints.warn("the child's")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    complaints.warn("the parent's")
+    assert caplog.records == []
