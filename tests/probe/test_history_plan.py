@@ -14,3 +14,4 @@ def test_a_plan_has_every_fault_and_repeats_itself(seed: str) -> None:
     assert {*FAULTS, *AMID, f"{MID_PUT} target"} <= {fault for faults in plan.values() for fault in faults}
     assert all(0 < step < Shape().operations for step in plan)
     assert plan == plan_faults(seed, Shape())
+    assert plan[min(plan)][0] == f"{MID_PUT} target"

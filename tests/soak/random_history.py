@@ -53,7 +53,8 @@ def _tell(lab: Lab, options: argparse.Namespace, directory: Path) -> list[str]:
     told: list[tuple[History, Report]] = []
     while time.monotonic() < end:
         seed = f"{options.seed}/{len(told) + 1}"
-        shape = Shape(operations=options.operations, copy_faults=3, extra_faults=6, settle_seconds=180)
+        shape = Shape(operations=options.operations, copy_faults=3, copy_early=False, extra_faults=6,
+                      pause_seconds=0.15, settle_seconds=300)
         history = History(lab, seed, shape, directory / f"chapter-{len(told) + 1}.log")
         report = history.run()
         told.append((history, report))
