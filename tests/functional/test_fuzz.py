@@ -35,7 +35,7 @@ CHECKS = [checks.not_a_server_error, checks.status_code_conformance, checks.cont
           checks.response_headers_conformance, checks.response_schema_conformance]
 SCHEMA: Any = schemathesis.openapi.from_dict(openapi.document(ROUTES))
 #: (caller, examples of each operation and mode by default, and with --full)
-CALLERS = {"admin": (8, 150), "demo": (3, 60), "nobody": (2, 40)}
+CALLERS = {"admin": (8, 80), "demo": (3, 25), "nobody": (2, 10)}
 GUARDED = {(route.method, route.path) for route in GUARDED_ROUTES}
 #: What a member may ask of its own project's things.
 MEMBERS = {("GET", "/v1/images"), ("GET", "/v1/images/{image_id}"), ("GET", "/v1/tasks"),

@@ -91,6 +91,12 @@ def test_one_region_for_each_name() -> None:
         Region(name="Two", endpoint="https://two.example/image")]
 
 
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "gopher://h:70/", "ftp://h", "unix:///run/x", "http://u:p@h",
+                                 "http://h/?next=http://other", "http://h\r\nX: y", "javascript:1", "http://h%2eother"])
+def test_an_endpoint_that_is_no_plain_url_is_nobodys(url: str) -> None:
+    assert [region.name for region in select_regions([*ENTRIES, entry("Evil", url)], "public", "One")] == ["One", "Two"]
+
+
 def test_regions_that_share_a_glance_do_not_both_work_on_it() -> None:
     shared = [*ENTRIES, entry("Alias", "http://ONE.example:9292/v2"), entry("Two too", "https://two.example/image/")]
     assert [(each.name, each.cascading) for each in select_regions(shared, "public", "One")] == [
