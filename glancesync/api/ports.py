@@ -28,8 +28,12 @@ class SyncService(Protocol):
                request_id: str | None) -> list[Task]:
         """Queue images and regions that an operator chose; raises RegionNotFoundError."""
 
-    def plan(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None) -> list[dict[str, Any]]:
+    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
         """What a run would do, without doing it; one entry per image and region."""
+
+    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
+                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """A page of what comparing everything would find, and the next one's marker."""
 
     def list_images(self, *, limit: int, marker: str | None, owner: str | None, filters: dict[str, str],
                     sort: Sort) -> list[dict[str, Any]]:

@@ -101,7 +101,7 @@ ROUTES: Sequence[Route] = (
           body=_NOTHING, answer=schemas.TASK),
     Route(method="POST", path="/v1/sync", handler=sync.submit, rule="sync:submit",
           summary="Compare images and regions now (all where none is named), or with dry_run say what that would do.",
-          body=Body(schema=schemas.SYNC_BODY), status=202, answer=schemas.SUBMITTED,
+          body=Body(schema=schemas.SYNC_BODY), status=202, answer=schemas.SUBMITTED, query=schemas.SYNC_QUERY,
           other_answers={200: schemas.PLANS}),
     _get("/v1/conflicts", conflicts.list_conflicts, "conflicts:list",
          "Images that stand in a replica's way, with what differs and what can be chosen.",

@@ -72,6 +72,10 @@ CONFLICTS_QUERY: dict[str, Schema] = {
     "marker": {"type": "string", "pattern": f"^{IMAGE_ID['pattern'].strip('^$')}:.{{1,255}}$",
                "description": "the id of a conflict"},
 }
+SYNC_QUERY: dict[str, Schema] = {
+    "limit": {**_LIMIT, "description": "of a dry run of everything: rows of one page"},
+    "marker": {"type": "string", "pattern": "^([0-9a-fA-F-]{36})?:[0-9]{1,9}$",
+               "description": "of a dry run of everything: what the link `next` of the page before carries"}}
 DELETIONS_QUERY: dict[str, Schema] = {"limit": _LIMIT, "marker": TASK_ID, "region": TEXT, "image_id": IMAGE_ID,
                                       "cause": TOKEN}
 
@@ -174,7 +178,8 @@ VERSION = _row(version=_ref("Version"))
 HEALTH = _row(status=_STRING)
 DOCUMENT: Schema = {"type": "object"}
 SUBMITTED = _row(tasks=_list(_ref("TaskRef")))
-PLANS = _row(plan=_list(_ref("Plan")))
+PLANS = _object(["plan"], plan=_list(_ref("Plan")), next={
+    **_STRING, "description": "the next page of a dry run of everything; POST the same body there"})
 TASK = _row(task=_ref("Task"))
 TASK_WITH_RUNS = _row(task=_ref("Task"), runs=_list(_ref("Run")))
 TASKS = _object(["tasks"], tasks=_list(_ref("Task")), next=_STRING)

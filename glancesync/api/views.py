@@ -61,13 +61,15 @@ def page_limit(call: Call) -> int:
 
 
 def page(call: Call, name: str, rows: Sequence[Row], show: Callable[[Row], Json]) -> Json:
-    """One page of the listing `name` from one row more than fits, with the link to the next page where there is one.
-
-    The link is a path, so that it holds behind any proxy that keeps paths.
-    """
+    """One page of the listing `name` from one row more than fits, with the link to the next page where there is one."""
     limit = page_limit(call)
     answer: Json = {name: [show(row) for row in rows[:limit]]}
     if len(rows) > limit:
-        query = {**call.query, "limit": limit, "marker": answer[name][-1]["id"]}
-        answer["next"] = f"{call.request.script_name}{call.request.path_info}?{urlencode(query)}"
+        answer["next"] = next_link(call, limit, answer[name][-1]["id"])
     return answer
+
+
+def next_link(call: Call, limit: int, marker: str) -> str:
+    """The path of the next page, so that it holds behind any proxy that keeps paths."""
+    query = {**call.query, "limit": limit, "marker": marker}
+    return f"{call.request.script_name}{call.request.path_info}?{urlencode(query)}"

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from osc_lib import exceptions as osc_errors
 from osc_lib.command import command
@@ -54,9 +55,11 @@ class _Chosen(Speaks, command.Lister):  # type: ignore[misc]
     def plans(self, given: argparse.Namespace) -> Iterator[Json]:
         """What a run would do, where it would do something or cannot."""
         for body in self.bodies(given):
-            for plan in self.asked(self.sync.sync, {**body, "dry_run": True})["plan"]:
-                if stands_out(plan):
-                    yield plan
+            query: str | None = ""
+            while query is not None:
+                page = self.asked(self.sync.sync, {**body, "dry_run": True}, query)
+                yield from filter(stands_out, page["plan"])
+                query = urlsplit(page["next"]).query if "next" in page else None
 
     def _listed(self, filters: dict[str, str]) -> list[str]:
         glance = self.app.client_manager.image

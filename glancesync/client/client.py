@@ -81,9 +81,10 @@ class SyncClient:
         """The regions that the server knows."""
         return self.get("/v1/regions")
 
-    def sync(self, request: Mapping[str, object]) -> dict[str, Any]:
-        """Ask for chosen images and regions to be synchronised; with `dry_run` returns the plan."""
-        return self.post("/v1/sync", request)
+    def sync(self, request: Mapping[str, object], query: str = "") -> dict[str, Any]:
+        """Ask for chosen images and regions to be synchronised; with `dry_run` returns the plan. That of everything
+        comes in pages: `query` is what the link `next` of the page before carries."""
+        return self.post(f"/v1/sync?{query}" if query else "/v1/sync", request)
 
     def get(self, path: str, query: Mapping[str, object] | None = None) -> dict[str, Any]:
         """GET a path; query values that are None are left out."""

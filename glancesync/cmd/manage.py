@@ -217,14 +217,14 @@ def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
                 print(f"  and {seen.foreign - len(seen.foreign_ids)} more, which --dry-run lists")
         print(f"{report.tasks} tasks are queued for the server")
         return 1 if any(seen.error for seen in report.regions.values()) else 0
-    plans = service.plan(image_ids=None, regions=given.region)
-    for plan in plans:
+    shown = foreign = 0
+    for plan in service.plan_all(regions=given.region):  # printed as it goes: there may be millions
+        shown, foreign = shown + 1, foreign + (plan["reason_code"] == Code.FOREIGN)
         actions = ", ".join(action["action"] for action in plan["actions"]) or "nothing to do"
         reason = inert(plan["reason"])
         print(f"{plan['image_id']}  {inert(plan['region'])}  {plan['reason_code']}: {actions} ({reason})")
-    foreign = sum(plan["reason_code"] == Code.FOREIGN for plan in plans)
-    print(f"{len(plans) - foreign} pairs of image and region stand out, {foreign} images are not ours")
-    return 1 if len(plans) > foreign else 0
+    print(f"{shown - foreign} pairs of image and region stand out, {foreign} images are not ours")
+    return 1 if shown > foreign else 0
 
 
 if __name__ == "__main__":

@@ -20,14 +20,13 @@ from glancesync.regions.health import RegionHealth
 from glancesync.service.conflicts import Chosen, Conflicts
 from glancesync.service.deletions import list_deletions
 from glancesync.service.events import store_events
+from glancesync.service.plans import plan_view, read_page
 from glancesync.service.views import ImageViews
-from glancesync.sync.actions import CopyBytes, describe
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.new_ids import region_problems
 from glancesync.sync.reconcile import Finding, PassReport, Reconciler
 from glancesync.sync.records import ensure_rows, new_pass_id, regions_with_rows
-from glancesync.sync.situation import Plan
 from glancesync.sync.strategy import select_region_names
 from glancesync.tasks.queue import TaskQueue
 
@@ -123,16 +122,27 @@ class Service:
         pairs = [Pair(*pair) for pair in self._context.records.pick_for_scrub(fraction, names)]
         return self._submit_pairs(pairs, Submission(trigger=Trigger.TIMER, priority=_SCRUB_PRIORITY), wanted=False)
 
-    def plan(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None) -> list[dict[str, Any]]:
-        """What a submit would do now, image by image and region by region. Changes nothing."""
+    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
+        """What a submit of these images would do now, image by image and region by region. Changes nothing."""
         self.check_regions(regions)
-        if image_ids is None:
-            found = self._reconciler.compare(PassReport(), regions=regions, dry=True)
-            return [_plan_view(each.image_id, each.region, each.plan) for each in found]
         self._refuse_canaries(image_ids)
         names = sorted(regions) if regions is not None else [each.name for each in self._directory.cascaded()]
-        return [_plan_view(image_id, name, self._converger.plan(image_id, name))
+        return [plan_view(image_id, name, self._converger.plan(image_id, name))
                 for image_id in image_ids for name in names]
+
+    def plan_all(self, *, regions: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+        """What comparing everything would find, lazily. Changes nothing."""
+        self.check_regions(regions)
+        return (plan_view(each.image_id, each.region, each.plan)
+                for each in self._reconciler.compare(PassReport(), regions=regions, dry=True))
+
+    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
+                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """As `plan_all`, at most `limit` of it, and the marker to go on from, None at the end. Each page lists the
+        regions from their beginning, and compares from the marker on. Raises InvalidInputError for no marker of ours.
+        """
+        self.check_regions(regions)
+        return read_page(self._reconciler, regions=regions, limit=limit, marker=marker)
 
     def retry_task(self, task_id: str) -> Task:
         """Also the operator's word that a contested replica may be made again. Raises TaskNotFoundError."""
@@ -304,9 +314,3 @@ def _batches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
 def _breaker_view(breaker: Breaker) -> dict[str, Any]:
     return {"state": breaker.state.value, "since": isoformat(breaker.since), "failures": breaker.failures,
             "next_probe_at": isoformat(breaker.next_probe_at), "reason": breaker.reason}
-
-
-def _plan_view(image_id: str, region: str, plan: Plan) -> dict[str, Any]:
-    size = sum(action.size or 0 for action in plan.actions if isinstance(action, CopyBytes))
-    return {"image_id": image_id, "region": region, "state": plan.state.value, "reason_code": plan.code,
-            "reason": plan.reason, "actions": [describe(action) for action in plan.actions], "bytes": size}

@@ -12,11 +12,9 @@ A region whose listing fails is left out of the rest of the pass; a source whose
 """
 from __future__ import annotations
 
-import heapq
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
 
 from glancesync.concurrency import GreenPool
 from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionForbiddenError, SourceCorruptError
@@ -29,18 +27,18 @@ from glancesync.sync.plan import plan_replica
 from glancesync.sync.records import PairRecord
 from glancesync.sync.situation import Plan
 from glancesync.sync.stranger import is_namesake
+from glancesync.sync.windows import Cursor, list_all
 
 LOG = logging.getLogger(__name__)
 #: Requests for members, of source and target together.
 _MEMBERS_AT_ONCE = 4
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """A pair that stands out, and what a run would do as far as a listing shows. `run` is whether there is something to
     do or to write down; `missing` that the replica is ours and its image was not listed; `foreign` that the region's
-    image is not ours, which is only reported."""
+    image is not ours, which is only reported; `window` is the id with which the window before its own ended."""
 
     image_id: str
     region: str
@@ -48,6 +46,7 @@ class Finding:
     run: bool = True
     missing: bool = False
     foreign: bool = False
+    window: str = ""
 
 
 #: Of so many foreign images of a region a report tells the ids; a dry run tells them all.
@@ -83,41 +82,15 @@ class PassReport:
         return sorted(name for name, report in self.regions.items() if report.error is None)
 
 
-class _Cursor(Generic[Row]):
-    """An ascending stream that is read window by window."""
-
-    def __init__(self, rows: Iterator[Row], key: Callable[[Row], str]) -> None:
-        self._rows = rows
-        self._key = key
-        self._next: Row | None = None
-
-    def take_until(self, last: str | None) -> dict[str, Row]:
-        """Everything up to and with `last`; all that is left when None."""
-        found: dict[str, Row] = {}
-        while True:
-            if self._next is None:
-                self._next = next(self._rows, None)
-            if self._next is None or (last is not None and self._key(self._next) > last):
-                return found
-            found[self._key(self._next)] = self._next
-            self._next = None
-
-
 @dataclass(kw_only=True)
 class _Side:
     """One cascaded region during a pass."""
 
     client: RegionClient
     canaries: frozenset[str]
-    images: _Cursor[Image]
-    records: _Cursor[ReplicaRecord]
+    images: Cursor[Image]
+    records: Cursor[ReplicaRecord]
     report: RegionReport
-
-
-def list_all(client: RegionClient, page_size: int) -> Iterator[Image]:
-    """Hidden and visible images in one ascending stream."""
-    return heapq.merge(client.list_images(hidden=False, page_size=page_size),
-                       client.list_images(hidden=True, page_size=page_size), key=lambda image: image.id)
 
 
 class Reconciler:
@@ -130,19 +103,23 @@ class Reconciler:
         self._page_size = context.page_size
 
     def compare(self, report: PassReport, *, regions: Collection[str] | None = None,
-                dry: bool = False) -> Iterator[Finding]:
+                dry: bool = False, after: str = "") -> Iterator[Finding]:
         """What stands out, lazily; `report` is filled on the way. A region that is not seen whole is left out. `dry`:
-        nothing may change anywhere. Raises what listing the source raises."""
+        nothing may change anywhere. `after`: only the windows that begin after the one that ended with this id. Raises
+        what listing the source raises."""
         source = self._context.source_client()
         names = [each.name for each in self._directory.cascaded() if regions is None or each.name in regions]
-        sides = {name: self._open(name, report, dry=dry) for name in names}
-        for window, last in self._windows(source, report):
+        sides = {name: self._open(name, report, dry=dry, after=after) for name in names}
+        begin = after
+        for window, last in self._windows(source, report, after):
             members = _Members(source)
             for name, side in sides.items():
                 if side.report.error is None:
-                    yield from self._compare_window(side, window, last, members, name)
+                    for finding in self._compare_window(side, window, last, members, name):
+                        yield replace(finding, window=begin)
+            begin = last or begin
 
-    def _open(self, name: str, report: PassReport, *, dry: bool) -> _Side:
+    def _open(self, name: str, report: PassReport, *, dry: bool, after: str) -> _Side:
         client, sight = self._directory.client(name), self._context.sight
         report.regions[name] = RegionReport()
         try:
@@ -152,16 +129,19 @@ class Reconciler:
         if report.regions[name].error is not None:
             LOG.warning("region %s is left out of this comparison: %s", name, report.regions[name].error)
         return _Side(client=client, report=report.regions[name], canaries=sight.canary_ids(name),
-                     images=_Cursor(list_all(client, self._page_size), lambda image: image.id),
-                     records=_Cursor(self._records.iterate(name), lambda record: record.image_id))
+                     images=Cursor(list_all(client, self._page_size), lambda image: image.id, after=after),
+                     records=Cursor(self._records.iterate(name, after=after), lambda record: record.image_id))
 
-    def _windows(self, source: RegionClient, report: PassReport) -> Iterator[tuple[Mapping[str, Image], str | None]]:
+    def _windows(self, source: RegionClient, report: PassReport,
+                 after: str) -> Iterator[tuple[Mapping[str, Image], str | None]]:
         """(images, last id) page by page; the last window is open-ended."""
         canary, canary_seen = self._context.trust.canary_id(), False
         window: dict[str, Image] = {}
         for image in list_all(source, self._page_size):
             if image.id == canary:
                 canary_seen = True
+                continue
+            if image.id <= after:
                 continue
             report.images += 1
             window[image.id] = image

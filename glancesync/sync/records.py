@@ -163,9 +163,9 @@ class ReplicaRecords:
 
         return self._database.run(work)
 
-    def iterate(self, region: str, *, page_size: int = 500) -> Iterator[ReplicaRecord]:
-        """All rows of a region by ascending image id, page by page."""
-        last = ""
+    def iterate(self, region: str, *, after: str = "", page_size: int = 500) -> Iterator[ReplicaRecord]:
+        """All rows of a region by ascending image id, those after one id, page by page."""
+        last = after
         while rows := self._page(region, last, page_size):
             yield from rows
             last = rows[-1].image_id

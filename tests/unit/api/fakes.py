@@ -93,7 +93,12 @@ class FakeService:
         self._record("submit", image_ids=image_ids, regions=regions, request_id=request_id)
         return [new_task(OWN_TASK, image_id) for image_id in image_ids or [OWN_IMAGE]]
 
-    def plan(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None) -> list[dict[str, Any]]:
+    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
+                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        self._record("plan_page", regions=regions, limit=limit, marker=marker)
+        return self.plan(image_ids=[OWN_IMAGE], regions=regions), f"{OWN_IMAGE}:3" if marker is None else None
+
+    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
         self._record("plan", image_ids=image_ids, regions=regions)
         return [{"image_id": OWN_IMAGE, "region": "RegionTwo", "state": "waiting", "reason_code": "create",
                  "reason": "It is not there.", "actions": [{"action": "CreateReplica", "detail": {"name": "cirros"}}],

@@ -40,6 +40,15 @@ def test_diff_tells_by_its_status(rows: list[dict[str, Any]], status: int) -> No
     assert ("create, copy_bytes" in console.out) is bool(status)
 
 
+def test_diff_of_everything_follows_the_pages() -> None:
+    pages = {SYNC: [{"plan": [plan()], "next": "/behind/v1/sync?limit=1&marker=%3A1"}],
+             ("POST", "/v1/sync?limit=1&marker=%3A1"): [{"plan": [plan(image_id=OTHER)]}]}
+    console = Console(pages)
+    assert console.run(Diff) == 1
+    assert IMAGE in console.out
+    assert OTHER in console.out
+
+
 def test_diff_in_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console({SYNC: [ForbiddenError("not you")]})
     assert console.run(Diff) == 2

@@ -270,12 +270,12 @@ class TestAnothersImageThatOutlivesOurs:
         cloud.report_removal(image.id)
         cloud.work()
         assert cloud.record(image.id).reason_code == "not_ours"
-        rows = [row for row in cloud.service.plan(image_ids=None, regions=None) if row["region"] == "Two"]
+        rows = [row for row in list(cloud.service.plan_all(regions=None)) if row["region"] == "Two"]
         assert [(row["image_id"], row["reason_code"]) for row in rows] == [(image.id, "foreign")]
         cloud.two.delete_image(image.id)
         cloud.compare()
         assert cloud.record(image.id).state is ReplicaState.DELETED
-        assert cloud.service.plan(image_ids=None, regions=None) == []
+        assert list(cloud.service.plan_all(regions=None)) == []
 
 
 class TestWhatWasAdopted:

@@ -48,8 +48,9 @@ class Records:
     def __init__(self, rows):
         self.rows = rows
 
-    def iterate(self, region):
-        return iter(sorted((row for row in self.rows if row.region == region), key=lambda row: row.image_id))
+    def iterate(self, region, *, after=""):
+        return iter(sorted((row for row in self.rows if row.region == region and row.image_id > after),
+                           key=lambda row: row.image_id))
 
     def find_by_replica(self, region, replica_ids):
         return {row.replica_id: row for row in self.rows if row.region == region and row.replica_id in replica_ids}

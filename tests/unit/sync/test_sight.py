@@ -173,7 +173,7 @@ class TestALostAdminRole:
         before = set(cloud.two._images)
         [plan] = cloud.service.plan(image_ids=[private.id], regions=["Two"])
         assert (plan["reason_code"], plan["actions"]) == ("region_not_seen_whole", [])
-        cloud.service.plan(image_ids=None, regions=None)
+        list(cloud.service.plan_all(regions=None))
         assert set(cloud.two._images) == before
 
 
@@ -235,7 +235,7 @@ class TestTheCanary:
         report = passes(cloud)
         assert {name: (each.images, each.foreign, each.findings) for name, each in report.regions.items()} == {
             "Two": (4, 0, 0), "Three": (4, 0, 0)}
-        assert cloud.service.plan(image_ids=None, regions=None) == []
+        assert list(cloud.service.plan_all(regions=None)) == []
 
     def test_one_whose_creation_was_cut_off_is_found_again(self, cloud):
         cloud.two.fail_next("create_image", RegionUnavailableError("lost"), after_effect=True)

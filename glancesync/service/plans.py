@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a dry run shows, whole or page by page. Called by the core."""
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from glancesync.exceptions import InvalidInputError
+from glancesync.sync.actions import CopyBytes, describe
+from glancesync.sync.reconcile import PassReport, Reconciler
+from glancesync.sync.situation import Plan
+
+#: The id that ended the window before, and how many findings of the window were shown.
+_MARKER = re.compile(r"([0-9a-fA-F-]{36})?:(\d{1,9})")
+
+
+def plan_view(image_id: str, region: str, plan: Plan) -> dict[str, Any]:
+    """A plan as a person reads it; `bytes` is what would be copied."""
+    size = sum(action.size or 0 for action in plan.actions if isinstance(action, CopyBytes))
+    return {"image_id": image_id, "region": region, "state": plan.state.value, "reason_code": plan.code,
+            "reason": plan.reason, "actions": [describe(action) for action in plan.actions], "bytes": size}
+
+
+def read_page(reconciler: Reconciler, *, regions: Sequence[str] | None, limit: int,
+              marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """At most `limit` findings after the marker, and the marker of what follows (None: nothing does). A finding has no
+    place of its own in the order of all, but one in its window, and windows are in the order of ids."""
+    after, shown = _parse(marker)
+    window, number, found = after, 0, []
+    for finding in reconciler.compare(PassReport(), regions=regions, dry=True, after=after):
+        if finding.window != window:
+            window, number = finding.window, 0
+        number += 1
+        if window == after and number <= shown:
+            continue
+        if len(found) == limit:
+            return found, f"{window}:{number - 1}"
+        found.append(plan_view(finding.image_id, finding.region, finding.plan))
+    return found, None
+
+
+def _parse(marker: str | None) -> tuple[str, int]:
+    match = _MARKER.fullmatch(marker or ":0")
+    if match is None:
+        raise InvalidInputError("marker is none that a dry run gave; begin without one")
+    return match[1] or "", int(match[2])
