@@ -107,6 +107,9 @@ class _Broadcast:
                 if not self._distribute(chunk):
                     raise SourceReadError("no target is left that takes the bytes")
                 hasher.feed(chunk)
+                if self._source.size is not None and hasher.size > self._source.size:
+                    raise SourceReadError(f"{self._reader.region_name} gives more than the image's "
+                                          f"{self._source.size} bytes", region=self._reader.region_name)
         found = CopyResult(size=hasher.size, digests=hasher.digests())
         self._judge(found)
         return found
@@ -129,7 +132,7 @@ class _Broadcast:
         source = self._source
         if source.size is not None and source.size != found.size:
             raise SourceReadError(f"{found.size} bytes came from {self._reader.region_name}, "
-                                  f"the image has {source.size}")
+                                  f"the image has {source.size}", region=self._reader.region_name)
         expected, actual = source.checksum, found.digests.get("md5")
         if source.digest:
             expected, actual = source.digest.value, found.digests[source.digest.algorithm]

@@ -44,6 +44,8 @@ def read_digest(client: RegionClient, image: Image, algorithm: str, handle: RunH
         for chunk in data.chunks:
             handle.check()
             hasher.feed(chunk)
+            if image.size is not None and hasher.size > image.size:
+                break
             handle.report(bytes_done=hasher.size)
     if image.size is not None and hasher.size != image.size:
         raise SourceReadError(f"{client.region_name} gave {hasher.size} of {image.size} bytes of image {image.id}")
