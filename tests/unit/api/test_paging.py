@@ -123,3 +123,19 @@ def test_the_last_page_has_no_link(admin: Caller) -> None:
 def test_a_member_pages_within_the_project(service: FakeService, app: Any) -> None:
     service.images[OTHER_IMAGE]["owner"] = "own"
     assert _pages(Caller(app, "member"), "/v1/images?limit=1", "images") == [[OWN_IMAGE], [OTHER_IMAGE]]
+
+
+def test_a_dry_run_of_everything_comes_in_pages(admin: Caller, service: FakeService) -> None:
+    """The link is asked with the same body; it says where to go on and how much to show."""
+    first = admin("POST", "/v1/sync?limit=2", {"dry_run": True})
+    assert first.json["next"].startswith("/v1/sync?limit=2&marker=")
+    second = admin("POST", first.json["next"], {"dry_run": True})
+    assert "next" not in second.json
+    asked = [(arguments["limit"], arguments["marker"]) for name, arguments in service.calls if name == "plan_page"]
+    assert asked == [(2, None), (2, f"{OWN_IMAGE}:3")]
+
+
+@pytest.mark.parametrize("body", [{}, {"dry_run": False}, {"dry_run": True, "image_ids": [OWN_IMAGE]}])
+def test_what_comes_in_no_pages_takes_no_limit(admin: Caller, service: FakeService, body: dict[str, Any]) -> None:
+    answer = admin("POST", "/v1/sync?limit=2", body)
+    assert (answer.status_int, answer.json["error"]["code"], service.calls) == (400, "invalid_input", [])

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from oslo_db import exception as oslo_db_exception
 
 from glancesync.db import engine as engine_module
+from glancesync.db import migrate
 from glancesync.db.engine import Database, now
 from glancesync.db.schema import metadata, regions
 from glancesync.exceptions import ConfigurationError, NotReadyError
@@ -185,3 +187,32 @@ def test_closing_waits_for_who_is_in_a_statement(database: Database) -> None:
     closer.join(10)
     assert answers == [7]
     assert closed.is_set()
+
+
+def test_a_replica_that_two_images_claimed_stays_with_one(path: Path) -> None:
+    """What an older version may have left: the image whose id it has keeps it, else the first to have been verified."""
+    def claims(connection: sa.Connection) -> set[tuple[str, str | None, str | None]]:
+        return {tuple(row) for row in connection.exec_driver_sql("SELECT image_id, replica_id, origin FROM replicas")}
+
+    def upgrade(connection: sa.Connection, revision: str) -> None:
+        settings = migrate.config()
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, revision)
+
+    def claim(connection: sa.Connection) -> None:
+        for image_id, region, replica_id, verified_at in (
+                ("a", "Two", "b", 1.0), ("b", "Two", "b", 9.0), ("c", "Two", "x", 5.0), ("d", "Two", "x", 4.0),
+                ("e", "Two", "x", None), ("f", "Three", "x", 1.0), ("g", "Two", None, None), ("h", "Two", None, None)):
+            connection.execute(sa.text(
+                "INSERT INTO replicas (image_id, region, replica_id, verified_at, state, origin, updated_at)"
+                " VALUES (:i, :r, :p, :v, 'in_sync', 'adopted', 1)"),
+                {"i": image_id, "r": region, "p": replica_id, "v": verified_at})
+
+    database = Database(f"sqlite:///{path}")
+    database.run(upgrade, "0003")
+    database.run(claim)
+    database.sync()
+    assert database.read(claims) == {
+        ("a", None, None), ("b", "b", "adopted"), ("c", None, None), ("d", "x", "adopted"), ("e", None, None),
+        ("f", "x", "adopted"), ("g", None, "adopted"), ("h", None, "adopted")}
+    database.close()
