@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +22,7 @@ from glancesync.lab.images import Images
 from glancesync.lab.ports import find_free_port
 from glancesync.lab.service import Service
 from glancesync.lab.state import DATABASES, LabOptions, LabState
+from tests.benchmark.rounds import clocked, cpu_seconds
 from tests.fixtures.polling import eventually
 
 POLL_SECONDS = 0.25
@@ -59,6 +61,16 @@ class Cloud:
     def sync(self, image_ids: list[str]) -> None:
         """POST /v1/sync of these images."""
         self.call("POST", "/v1/sync", json={"image_ids": image_ids})
+
+    def measured(self, work: Callable[[], object]) -> dict[str, float]:
+        """Seconds that it takes by the clock, and of CPU in all: the cloud, this process and its ended children."""
+        cpu, seconds = self._cpu_seconds(), clocked(work)
+        return {"seconds": seconds, "cpu": self._cpu_seconds() - cpu}
+
+    def _cpu_seconds(self) -> float:
+        used = os.times()
+        services = sum(cpu_seconds(pids_of(service)) for service in self.lab.services)
+        return services + used.user + used.system + used.children_user + used.children_system
 
     def wait_synced(self, image_ids: list[str], deadline_seconds: float) -> float:
         """When the last of them was in sync everywhere, in seconds since the epoch, as the server's API tells. Asked

@@ -19,7 +19,7 @@ from typing import Any
 
 from glancesync.lab.images import Images
 from tests.benchmark.clouds import Cloud, add_lab_options, side_glance, standing_cloud
-from tests.benchmark.rounds import Results, Row, Sample, clocked, interleave, new_parser, parse, print_table
+from tests.benchmark.rounds import Results, Row, Sample, interleave, new_parser, parse, print_table
 
 AT_ONCE = 4
 FIELDS: dict[str, Any] = {f"property_{number}": "value" for number in range(10)} | {"tags": ["red", "blue"]}
@@ -61,10 +61,11 @@ class Bench:
     def _row(self, results: Results, side: str, base: str) -> Row:
         seconds = results.values(side, "seconds")
         return (side, seconds.text(), f"{self._count / seconds.median:.0f}",
-                f"{results.ratio(side, base, 'seconds').text()} of {base}")
+                f"{results.ratio(side, base, 'seconds').text()} of {base}",
+                results.ratio(side, base, "cpu").text())
 
     def _direct(self, request: Request) -> Sample:
-        return {"seconds": clocked(lambda: self._in_both(request, new_ids(self._count)))}
+        return self._cloud.measured(lambda: self._in_both(request, new_ids(self._count)))
 
     def _product(self) -> Sample:
         self._synced = new_ids(self._count)
@@ -74,16 +75,21 @@ class Bench:
     def _direct_change(self) -> Sample:
         ids = new_ids(self._count)
         self._in_both(post_and_put, ids)
-        return {"seconds": clocked(lambda: self._in_both(change, ids))}
+        return self._cloud.measured(lambda: self._in_both(change, ids))
 
     def _product_change(self) -> Sample:
         in_parallel([partial(change, self._source, image_id) for image_id in self._synced])
         return self._sync()
 
     def _sync(self) -> Sample:
+        ended: list[float] = []
+
+        def sync() -> None:
+            self._cloud.sync(self._synced)
+            ended.append(self._cloud.wait_synced(self._synced, 600))
+
         started = time.time()
-        self._cloud.sync(self._synced)
-        return {"seconds": self._cloud.wait_synced(self._synced, 600) - started}
+        return {**self._cloud.measured(sync), "seconds": ended[0] - started}
 
     def _in_both(self, request: Request, ids: Sequence[str]) -> None:
         regions = [self._cloud.images(region) for region in self._cloud.targets]
@@ -92,7 +98,7 @@ class Bench:
                           regions))
 
 
-HEADER = ("who", "seconds: median (spread)", "images/s", "ratio (spread)")
+HEADER = ("who", "seconds: median (spread)", "images/s", "ratio (spread)", "CPU ratio, all processes")
 
 
 def new_ids(count: int) -> list[str]:
