@@ -26,7 +26,8 @@ from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.new_ids import region_problems
 from glancesync.sync.reconcile import Finding, PassReport, Reconciler
-from glancesync.sync.records import ensure_rows, new_pass_id, regions_with_rows
+from glancesync.sync.records import new_pass_id
+from glancesync.sync.rows import ensure_rows, regions_with_rows
 from glancesync.sync.strategy import select_region_names
 from glancesync.tasks.queue import TaskQueue
 

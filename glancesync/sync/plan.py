@@ -21,19 +21,17 @@ from glancesync.model.image import Image, ImageChanges, NewImage
 from glancesync.model.replica import ConflictChoice, IdReason, Origin, ReplicaState
 from glancesync.sync import actions as act
 from glancesync.sync.codes import Code
-from glancesync.sync.diff import Bytes, Difference, diff_bytes, diff_images, patch_for
+from glancesync.sync.diff import Bytes, diff_bytes, diff_images
 from glancesync.sync.guard import judge_deletion
 from glancesync.sync.situation import UNSEEN_SECONDS, Plan, Situation, is_ours
 from glancesync.sync.stranger import plan_contested, plan_kept, plan_namesake, plan_stranger
 from glancesync.sync.strategy import is_transient
+from glancesync.sync.update import plan_update
 
 #: A source in one of these is still being made.
 IN_MAKING = frozenset({"queued", "saving", "uploading", "importing"})
 #: So long Glance itself keeps the lock of an import that does not go on.
 _IMPORT_SECONDS = 3600.0
-#: Who reaches an image: the more the higher.
-_REACH = {"private": 0, "shared": 1, "community": 2, "public": 3}
-_ACCESS_FIELDS = ("owner", "visibility")
 
 
 def plan_replica(situation: Situation) -> Plan:
@@ -162,7 +160,7 @@ def _plan_verified(situation: Situation, source: Image, replica: Image) -> Plan:
     if difference:
         return Plan(state=ReplicaState.WAITING, code=Code.UPDATING,
                     reason=f"differs in {', '.join(difference.names())}",
-                    actions=_plan_metadata(difference, source, replica, situation.service_project_id))
+                    actions=plan_update(difference, source, replica, situation.service_project_id))
     if record is not None and record.scrub_wanted:
         return Plan(state=ReplicaState.IN_SYNC, code=Code.SCRUBBING, reason="its stored bytes are read again",
                     actions=(act.ScrubReplica(replica_id=replica.id),))
@@ -206,35 +204,3 @@ def _replace(situation: Situation, source: Image, replica: Image, why: IdReason,
         return plan_kept(situation, source, replica, reason)
     return Plan(state=ReplicaState.WAITING, code=why.value, reason=reason,
                 actions=(_deletion(replica, DeletionCause(why.value)), act.TakeNewId(reason=why)))
-
-
-def _plan_metadata(difference: Difference, source: Image, replica: Image,
-                   service_project_id: str) -> tuple[act.Action, ...]:
-    found: list[act.Action] = [act.RemoveMember(replica_id=replica.id, member_id=member_id)
-                               for member_id in difference.members.remove]
-    if difference.deactivate:
-        found.append(act.Deactivate(replica_id=replica.id))
-    members = [*difference.members.add, *difference.members.change]
-    protect_last = bool(members) and difference.fields.get("protected") is True
-    changes = patch_for(difference, without=frozenset({"protected"}) if protect_last else frozenset())
-    access = ImageChanges(fields={name: changes.fields[name] for name in _ACCESS_FIELDS if name in changes.fields})
-    if _takes_access(source, replica, service_project_id) and changes != access:
-        found.append(act.UpdateReplica(replica_id=replica.id, changes=access))
-        changes = changed(changes, fields={name: value for name, value in changes.fields.items()
-                                           if name not in _ACCESS_FIELDS})
-    if changes:
-        found.append(act.UpdateReplica(replica_id=replica.id, changes=changes))
-    added = {member.member_id for member in difference.members.add}
-    found.extend(act.SetMember(replica_id=replica.id, member_id=member.member_id, status=member.status,
-                               add=member.member_id in added) for member in members)
-    if protect_last:
-        found.append(act.UpdateReplica(replica_id=replica.id, changes=ImageChanges(fields={"protected": True})))
-    if difference.reactivate:
-        found.append(act.Reactivate(replica_id=replica.id))
-    return tuple(found)
-
-
-def _takes_access(source: Image, replica: Image, service_project_id: str) -> bool:
-    """Whether somebody reaches the replica who does not reach the image."""
-    return (_REACH[source.visibility] < _REACH[replica.visibility]
-            or replica.owner not in (source.owner, service_project_id))

@@ -5,10 +5,9 @@ Rows are per (image, region); only the run that holds the pair's task writes its
 """
 from __future__ import annotations
 
-import enum
 import math
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,19 +18,13 @@ from glancesync.db.engine import Database
 from glancesync.db.errors import DuplicateError
 from glancesync.db.schema import images, replicas
 from glancesync.exceptions import ReplicaTakenError
-from glancesync.model.image import Digest, Image
+from glancesync.model.image import Image
 from glancesync.model.replica import (
-    ConflictChoice,
-    IdReason,
-    Origin,
     Removal,
     ReplicaRecord,
     ReplicaState,
-    StrangerBytes,
 )
-
-#: Characters of a reason that are kept.
-REASON_LIMIT = 1000
+from glancesync.sync.rows import pair_is, to_columns, to_record, to_removal
 
 
 def new_pass_id(now: float) -> str:
@@ -56,20 +49,20 @@ class ReplicaRecords:
 
     def read(self, image_id: str, region: str) -> PairRecord:
         def work(connection: sa.Connection) -> PairRecord:
-            row = connection.execute(sa.select(replicas).where(_pair(image_id, region))).mappings().first()
+            row = connection.execute(sa.select(replicas).where(pair_is(image_id, region))).mappings().first()
             image = connection.execute(sa.select(images).where(images.c.image_id == image_id)).mappings().first()
-            return PairRecord(replica=_record(row) if row else None, removal=_removal(image) if image else None)
+            return PairRecord(replica=to_record(row) if row else None, removal=to_removal(image) if image else None)
 
         return self._database.read(work)
 
     def update(self, image_id: str, region: str, **columns: Any) -> None:
         """Set columns of the pair's row (by their names in ReplicaRecord); the row is made when there is none. Raises
         ReplicaTakenError for a replica_id that another image of the region has."""
-        values = {**_columns(columns), "updated_at": self._clock.now()}
+        values = {**to_columns(columns), "updated_at": self._clock.now()}
 
         def work(connection: sa.Connection) -> None:
             _ensure_free(connection, image_id, region, values.get("replica_id"))
-            changed = connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(**values))
+            changed = connection.execute(sa.update(replicas).where(pair_is(image_id, region)).values(**values))
             if not changed.rowcount:
                 connection.execute(sa.insert(replicas).values(
                     {"state": ReplicaState.WAITING.value, **values, "image_id": image_id, "region": region}))
@@ -82,7 +75,7 @@ class ReplicaRecords:
     def count_restore(self, image_id: str, region: str) -> None:
         """The replica is made anew because somebody deleted it in its region."""
         def work(connection: sa.Connection) -> None:
-            connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(
+            connection.execute(sa.update(replicas).where(pair_is(image_id, region)).values(
                 restores=replicas.c.restores + 1))
 
         self._database.run(work)
@@ -116,7 +109,7 @@ class ReplicaRecords:
         def work(connection: sa.Connection) -> None:
             for image_id, region in pairs:
                 earlier = sa.func.coalesce(replicas.c.missing_pass, "") < pass_id
-                connection.execute(sa.update(replicas).where(_pair(image_id, region), earlier).values(
+                connection.execute(sa.update(replicas).where(pair_is(image_id, region), earlier).values(
                     missing_pass=pass_id))
 
         self._database.run(work)
@@ -158,7 +151,7 @@ class ReplicaRecords:
                 sa.select(replicas.c.image_id, replicas.c.region).where(verified).order_by(
                     last_read, replicas.c.image_id).limit(math.ceil(count * fraction)))]
             for image_id, region in pairs:
-                connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(scrub_wanted=True))
+                connection.execute(sa.update(replicas).where(pair_is(image_id, region)).values(scrub_wanted=True))
             return pairs
 
         return self._database.run(work)
@@ -180,7 +173,7 @@ class ReplicaRecords:
                 rows = connection.execute(sa.select(replicas).where(
                     replicas.c.region == region, replicas.c.origin.is_not(None),
                     replicas.c.replica_id.in_(wanted[start:start + 500]))).mappings()
-                found.update((row["replica_id"], _record(row)) for row in rows)
+                found.update((row["replica_id"], to_record(row)) for row in rows)
             return found
 
         return self._database.read(work) if wanted else {}
@@ -190,35 +183,9 @@ class ReplicaRecords:
             found = connection.execute(
                 sa.select(replicas).where(replicas.c.region == region, replicas.c.image_id > after)
                 .order_by(replicas.c.image_id).limit(limit)).mappings().all()
-            return [_record(row) for row in found]
+            return [to_record(row) for row in found]
 
         return self._database.read(work)
-
-
-def ensure_rows(connection: sa.Connection, pairs: Iterable[tuple[str, str]], *, wanted_at: float) -> None:
-    """Give every (image id, region) a row, and start the clock of its lag where it does not run yet."""
-    for image_id, region in pairs:
-        found = connection.execute(
-            sa.select(replicas.c.wanted_at).where(_pair(image_id, region))).first()
-        if found is None:
-            connection.execute(sa.insert(replicas).values(
-                image_id=image_id, region=region, state=ReplicaState.WAITING.value, wanted_at=wanted_at,
-                updated_at=wanted_at))
-        elif found.wanted_at is None:
-            connection.execute(sa.update(replicas).where(_pair(image_id, region)).values(wanted_at=wanted_at))
-
-
-def regions_with_rows(connection: sa.Connection, image_ids: Iterable[str]) -> dict[str, set[str]]:
-    """Image id to the regions that have a row for it."""
-    found: dict[str, set[str]] = {}
-    for row in connection.execute(sa.select(replicas.c.image_id, replicas.c.region)
-                                  .where(replicas.c.image_id.in_(list(image_ids)))):
-        found.setdefault(row.image_id, set()).add(row.region)
-    return found
-
-
-def _pair(image_id: str, region: str) -> sa.ColumnElement[bool]:
-    return sa.and_(replicas.c.image_id == image_id, replicas.c.region == region)
 
 
 def _ensure_free(connection: sa.Connection, image_id: str, region: str, replica_id: str | None) -> None:
@@ -229,37 +196,3 @@ def _ensure_free(connection: sa.Connection, image_id: str, region: str, replica_
         replicas.c.region == region, replicas.c.replica_id == replica_id, replicas.c.image_id != image_id))
     if other is not None:
         raise ReplicaTakenError(f"{replica_id} in {region} is the replica of image {other}, not of {image_id}")
-
-
-def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if name == "digest":
-            found["digest_algorithm"] = value.algorithm if value else None
-            found["digest_value"] = value.value if value else None
-        elif isinstance(value, str) and name == "reason":
-            found[name] = value[:REASON_LIMIT]
-        else:
-            found[name] = value.value if isinstance(value, enum.Enum) else value
-    return found
-
-
-def _record(row: Mapping[Any, Any]) -> ReplicaRecord:
-    plain = ("image_id", "region", "replica_id", "reason_code", "reason", "size", "verified_at", "source_updated_at",
-             "wanted_at", "synced_at", "lag_seconds", "saving_since", "rate_bytes_per_second", "missing_since",
-             "missing_confirmed_at", "restores", "stranger_id", "scrubbed_at", "suspect_at",
-             "rotten_at")
-    digest = (Digest(algorithm=row["digest_algorithm"], value=row["digest_value"]) if row["digest_value"] else None)
-    return ReplicaRecord(
-        **{name: row[name] for name in plain}, digest=digest, state=ReplicaState(row["state"]),
-        id_reason=IdReason(row["id_reason"]) if row["id_reason"] else None,
-        origin=Origin(row["origin"]) if row["origin"] else None, scrub_wanted=bool(row["scrub_wanted"]),
-        stranger_bytes=StrangerBytes(row["stranger_bytes"]) if row["stranger_bytes"] else None,
-        choice=ConflictChoice(row["choice"]) if row["choice"] else None)
-
-
-def _removal(row: Mapping[Any, Any]) -> Removal | None:
-    if row["removed_at"] is None:
-        return None
-    return Removal(image_id=row["image_id"], removed_at=row["removed_at"], event_id=row["removed_event_id"] or "",
-                   request_id=row["removed_request_id"], user_id=row["removed_by_user"])
