@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from osc_lib import exceptions as osc_errors
 
@@ -59,6 +60,18 @@ class Speaks:
                 return
             asked["marker"] = page[name][-1]["id"]
             left = None if left is None else left - len(page[name])
+
+    def plan(self, body: Json) -> Iterator[Json]:
+        """The rows of a dry run, page after page."""
+        whole = "image_ids" not in body
+        path = f"/v1/sync?limit={PAGE}" if whole else "/v1/sync"
+        while True:
+            page = self.asked(self.sync.post, path, {**body, "dry_run": True})
+            yield from page["plan"]
+            if "next" not in page:
+                return
+            # Its path has the prefix of a proxy, which the client's URL has already.
+            path = f"/v1/sync?{urlsplit(page['next']).query}"
 
     def image_id(self, given: str) -> str:
         """An image's id from its id or its name in Glance. Raises CommandError for none or several."""

@@ -13,6 +13,7 @@ from glancesync.exceptions import ForbiddenError
 from tests.unit.cli.console import IMAGE, OTHER, Console, task
 
 SYNC = ("POST", "/v1/sync")
+ALL = ("POST", "/v1/sync?limit=1000")
 REF = {"id": "t1", "image_id": IMAGE, "region": "RegionTwo"}
 
 
@@ -34,9 +35,9 @@ def test_what_stands_out(row: dict[str, Any], seen: bool) -> None:
 
 @pytest.mark.parametrize(("rows", "status"), [([], 0), ([IN_SYNC], 0), ([IN_SYNC, plan()], 1)])
 def test_diff_tells_by_its_status(rows: list[dict[str, Any]], status: int) -> None:
-    console = Console({SYNC: [{"plan": rows}]})
+    console = Console({ALL: [{"plan": rows}]})
     assert console.run(Diff) == status
-    assert console.server.asked == [("POST", "/v1/sync", {"dry_run": True})]
+    assert console.server.asked == [(*ALL, {"dry_run": True})]
     assert ("create, copy_bytes" in console.out) is bool(status)
 
 
@@ -50,7 +51,7 @@ def test_diff_of_everything_follows_the_pages() -> None:
 
 
 def test_diff_in_trouble(capsys: pytest.CaptureFixture[str]) -> None:
-    console = Console({SYNC: [ForbiddenError("not you")]})
+    console = Console({ALL: [ForbiddenError("not you")]})
     assert console.run(Diff) == 2
     assert "not you Ask with the credentials of an administrator" in capsys.readouterr().err
 
@@ -79,8 +80,10 @@ def test_what_chooses_nothing_submits_nothing(arguments: tuple[str, ...], word: 
 
 
 def test_a_dry_run_only_asks() -> None:
-    console = Console({SYNC: [{"plan": [plan(), IN_SYNC]}]})
+    pages = [{"plan": [plan()], "next": "/behind/a/proxy/v1/sync?limit=1000&marker=m"}]
+    console = Console({ALL: pages, ("POST", "/v1/sync?limit=1000&marker=m"): [{"plan": [IN_SYNC]}]})
     assert console.run(Run, "--dry-run", "-f", "value", "-c", "Region", "-c", "Size") == 0
+    assert [content for _, _, content in console.server.asked] == [{"dry_run": True}] * 2
     assert console.out == "RegionTwo 1.0 MiB\n"
 
 
