@@ -17,8 +17,8 @@ from glancesync.model.text import inert
 from glancesync.service.conflicts import Chosen
 from glancesync.service.views import ImageViews
 from glancesync.sync.codes import Code
+from glancesync.sync.findings import PassReport
 from glancesync.sync.new_ids import region_problems
-from glancesync.sync.reconcile import PassReport
 
 _PAGE = 100
 Command = Callable[[cfg.ConfigOpts, argparse.Namespace], int]

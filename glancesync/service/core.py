@@ -24,8 +24,9 @@ from glancesync.service.plans import plan_view, read_page
 from glancesync.service.views import ImageViews
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
+from glancesync.sync.findings import Finding, PassReport
 from glancesync.sync.new_ids import region_problems
-from glancesync.sync.reconcile import Finding, PassReport, Reconciler
+from glancesync.sync.reconcile import Reconciler
 from glancesync.sync.records import new_pass_id
 from glancesync.sync.rows import ensure_rows, regions_with_rows
 from glancesync.sync.strategy import select_region_names

@@ -8,7 +8,8 @@ from typing import Any
 
 from glancesync.exceptions import InvalidInputError
 from glancesync.sync.actions import CopyBytes, describe
-from glancesync.sync.reconcile import PassReport, Reconciler
+from glancesync.sync.findings import PassReport
+from glancesync.sync.reconcile import Reconciler
 from glancesync.sync.situation import Plan
 
 #: The id that ended the window before, and how many findings of the window were shown.

@@ -20,7 +20,7 @@ from glancesync.service.core import Service
 from glancesync.service.events import purge_events
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
-from glancesync.sync.reconcile import PassReport
+from glancesync.sync.findings import PassReport
 from glancesync.tasks.queue import TaskQueue
 
 LOG = logging.getLogger(__name__)

@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from glancesync.concurrency import GreenPool
-from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionForbiddenError, SourceCorruptError
-from glancesync.model.image import Image, Member
+from glancesync.exceptions import GlanceSyncError, SourceCorruptError
+from glancesync.model.image import Image
 from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
 from glancesync.sync.codes import HELD, Code
 from glancesync.sync.context import SyncContext
+from glancesync.sync.findings import FOREIGN_TOLD, Finding, PassReport, RegionReport
+from glancesync.sync.members import Members, read_members
 from glancesync.sync.plan import plan_replica
 from glancesync.sync.records import PairRecord
 from glancesync.sync.situation import Plan
@@ -30,56 +31,6 @@ from glancesync.sync.stranger import is_namesake
 from glancesync.sync.windows import Cursor, list_all
 
 LOG = logging.getLogger(__name__)
-#: Requests for members, of source and target together.
-_MEMBERS_AT_ONCE = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """A pair that stands out, and what a run would do as far as a listing shows. `run` is whether there is something to
-    do or to write down; `missing` that the replica is ours and its image was not listed; `foreign` that the region's
-    image is not ours, which is only reported; `window` is the id with which the window before its own ended."""
-
-    image_id: str
-    region: str
-    plan: Plan
-    run: bool = True
-    missing: bool = False
-    foreign: bool = False
-    window: str = ""
-
-
-#: Of so many foreign images of a region a report tells the ids; a dry run tells them all.
-FOREIGN_TOLD = 1000
-
-
-@dataclass(kw_only=True)
-class RegionReport:
-    """What a pass saw in one region. `surplus` counts replicas of ours without an image, `foreign` images that are not
-    ours, `foreign_ids` are the first of them; a region with an `error` was not compared to its end."""
-
-    images: int = 0
-    findings: int = 0
-    surplus: int = 0
-    foreign: int = 0
-    foreign_ids: list[str] = field(default_factory=list)
-    error: str | None = None
-
-
-@dataclass(kw_only=True)
-class PassReport:
-    """One comparison. `id` sorts by the time of its beginning. `complete`: the source was listed to its end, and the
-    canary was in it; `tasks`: so many were submitted because of it."""
-
-    id: str = ""
-    images: int = 0
-    complete: bool = False
-    tasks: int = 0
-    regions: dict[str, RegionReport] = field(default_factory=dict)
-
-    def compared_regions(self) -> list[str]:
-        """Those that were seen whole."""
-        return sorted(name for name, report in self.regions.items() if report.error is None)
 
 
 @dataclass(kw_only=True)
@@ -112,7 +63,7 @@ class Reconciler:
         sides = {name: self._open(name, report, dry=dry, after=after) for name in names}
         begin = after
         for window, last in self._windows(source, report, after):
-            members = _Members(source)
+            members = Members(source)
             for name, side in sides.items():
                 if side.report.error is None:
                     for finding in self._compare_window(side, window, last, members, name):
@@ -151,7 +102,7 @@ class Reconciler:
         report.complete = canary_seen
         yield window, None
 
-    def _compare_window(self, side: _Side, window: Mapping[str, Image], last: str | None, members: _Members,
+    def _compare_window(self, side: _Side, window: Mapping[str, Image], last: str | None, members: Members,
                         region: str) -> Iterator[Finding]:
         try:
             images, records = side.images.take_until(last), side.records.take_until(last)
@@ -168,9 +119,9 @@ class Reconciler:
         yield from found
 
     def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],  # noqa: PLR0913
-                      records: Mapping[str, ReplicaRecord], members: _Members, region: str) -> Iterator[Finding]:
-        replica_members = _Members(side.client)
-        _read_members(members, window, replica_members, images)
+                      records: Mapping[str, ReplicaRecord], members: Members, region: str) -> Iterator[Finding]:
+        replica_members = Members(side.client)
+        read_members(members, window, replica_members, images)
         for image_id, image in window.items():
             record = records.get(image_id)
             replica = images.get(image_id)
@@ -247,34 +198,3 @@ def needs_run(plan: Plan, record: ReplicaRecord | None, source: Image) -> bool:
     if record is None:
         return plan.state not in (ReplicaState.UNWANTED, ReplicaState.WAITING)
     return record.state is not plan.state
-
-
-class _Members:
-    """Members of one side's images, read at most once a window whatever the number of regions."""
-
-    def __init__(self, client: RegionClient) -> None:
-        self._client = client
-        self._found: dict[str, tuple[Member, ...] | None] = {}
-
-    def get(self, image_id: str) -> tuple[Member, ...] | None:
-        if image_id not in self._found:
-            self._found[image_id] = _list_members(self._client, image_id)
-        return self._found[image_id]
-
-
-def _read_members(sources: _Members, window: Mapping[str, Image], replicas: _Members,
-                  images: Mapping[str, Image]) -> None:
-    """Ask for the members of all shared images of a window, some at a time: no listing shows them. Raises the first
-    error."""
-    wanted = [(members, image_id) for image_id in window for members, shown in ((sources, window), (replicas, images))
-              if image_id in shown and shown[image_id].visibility == "shared"]
-    for _members in GreenPool(_MEMBERS_AT_ONCE).imap(lambda each: each[0].get(each[1]), wanted):
-        continue
-
-
-def _list_members(client: RegionClient, image_id: str) -> tuple[Member, ...] | None:
-    """None when the image went away or is no longer shared since it was listed: its own event reports that."""
-    try:
-        return client.list_members(image_id)
-    except (ImageNotFoundError, RegionForbiddenError):
-        return None

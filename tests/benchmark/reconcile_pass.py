@@ -21,7 +21,8 @@ from functools import partial  # noqa: E402
 from glancesync import conf as options_of  # noqa: E402
 from glancesync.cmd.build import Server, build  # noqa: E402
 from glancesync.lab.images import Images  # noqa: E402
-from glancesync.sync.reconcile import PassReport, list_all  # noqa: E402
+from glancesync.sync.findings import PassReport  # noqa: E402
+from glancesync.sync.windows import list_all  # noqa: E402
 from tests.benchmark.clouds import Cloud, add_lab_options, side_glance, standing_cloud  # noqa: E402
 from tests.benchmark.metadata_rate import in_parallel, new_ids, post_and_put  # noqa: E402
 from tests.benchmark.rounds import Sample, interleave, new_parser, parse, print_table  # noqa: E402

@@ -12,7 +12,7 @@ import pytest
 from glancesync.exceptions import GlanceSyncError
 from glancesync.model.image import ImageChanges, Member
 from glancesync.regions import glance_http
-from glancesync.sync.reconcile import PassReport
+from glancesync.sync.findings import PassReport
 from tests.contract.faulty_cloud import DATA, PATIENCE, FaultyCloud, faulty_cloud
 from tests.fixtures.faults import Answer, Body, Delay, Endless, Fault, Flip, Hang, Length, Reset, Truncate
 from tests.fixtures.polling import eventually
@@ -121,7 +121,7 @@ OTHERWISE: dict[tuple[str, str], tuple[str, str]] = {
     ("add member", "409"): ("region_conflict", WAITING),
 }
 #: Of each kind one in the default tests, all with --full.
-USUAL = {"403", "409", "429 Retry-After", "502, but it was done", "hangs", "cut off", "a page", "another byte",
+USUAL = {"403", "no room in the store", "409", "429 Retry-After", "502, but it was done", "hangs", "cut off", "a page", "another byte",
          "another byte arrives", "endless"}
 ROWS = [(call, name) for call in CALLS for name in ANSWERS] + [
     (call, name) for call, (*_, has_body) in CALLS.items() if has_body for name in BODIES]
@@ -183,6 +183,8 @@ UPLOADS: dict[str, tuple[Fault, str, str, str | None]] = {
     "404 of a proxy": (Answer(404), "region_bad_answer", WAITING, None),
     "409": (Answer(409), "region_conflict", WAITING, None),
     "413": (Answer(413), "region_quota", FAILED, None),
+    "no room in the store": (Answer(413, body=b"<h1>413</h1> Image storage media is full: There is not enough disk "
+                                    b"space on the image storage media."), "region_full", WAITING, None),
     "429 Retry-After": (Answer(429, RETRY_AFTER), "region_busy", WAITING, None),
     "500": (Answer(500), "region_unavailable", WAITING, None),
     "502": (Answer(502), "region_unavailable", WAITING, None),

@@ -12,7 +12,7 @@ from glancesync.model.event import Event, Operation
 from glancesync.model.replica import Origin, ReplicaState
 from glancesync.service import core
 from glancesync.service.timers import ReconcileTimer
-from glancesync.sync.reconcile import PassReport
+from glancesync.sync.findings import PassReport
 from tests.fixtures.memory_cloud import MemoryCloud
 
 

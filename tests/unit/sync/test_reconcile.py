@@ -19,8 +19,9 @@ from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.memory import MemoryRegion
 from glancesync.sync import reconcile
 from glancesync.sync.context import SyncContext
+from glancesync.sync.findings import PassReport
 from glancesync.sync.guard import Trust
-from glancesync.sync.reconcile import PassReport, Reconciler
+from glancesync.sync.reconcile import Reconciler
 
 SYNC = SyncSettings(sync_strategy="ALL", cascading_region="One", cascading_endpoint_url=None, transient_property=None,
                     catalog_refresh_seconds=60, replica_saving_timeout_seconds=10, source_poll_seconds=1,
