@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from glancesync.lab.cloud import Lab
+from glancesync.lab.images import Images
+from glancesync.lab.oracle import Oracle
 from glancesync.lab.service import base_environment, program
+from glancesync.lab.state import LabOptions
+from tests.fixtures.main_job import MainJob, assert_no_secrets
+from tests.fixtures.short_job import run_short_job
 
 pytestmark = [pytest.mark.lab, pytest.mark.full]
 
@@ -67,3 +72,25 @@ def test_lab_on_mariadb(directory: Path) -> None:
     _command("down", "--dir", directory)
     assert pid is not None
     assert not Path(f"/proc/{pid}/cwd").exists()
+
+
+@pytest.mark.parametrize(("backend", "of_the_glances"), [("postgresql", "sqlite"), ("mariadb", "mariadb")])
+def test_the_main_job_on_another_database(directory: Path, new_database: Callable[[str], str], backend: str,
+                                          of_the_glances: str) -> None:
+    url = new_database(backend)
+    lab = Lab(directory)
+    lab.up(LabOptions(regions=2, database=of_the_glances), with_server=False)
+    lab.server.overrides = {"database": {"connection": url}, "DEFAULT": {"debug": True}}
+    lab.server.bring_up()
+    job = MainJob(lab, lab.session("admin"), Oracle(lab.state))
+    demo = Images(lab.session("demo"), lab.endpoint(lab.cascading_region))
+    run_short_job(job, demo, str(lab.session("rival").get_project_id()))
+    # What was promised outlives the server.
+    made = str(demo.create("late", b"bytes")["id"])
+    lab.server.kill()
+    demo.set(made, name="later")
+    lab.server.bring_up()
+    job.converge()
+    job.wait_for(made)
+    assert not lab.server.database_path.exists()
+    assert_no_secrets(lab)
