@@ -271,20 +271,21 @@ def test_a_client_that_does_not_read_is_disconnected(api: ApiProcess) -> None:
         connection.settimeout(0.2)
         connection.connect(api.address)
         request = b"GET /v1/openapi.json HTTP/1.1\r\nHost: sync\r\n\r\n" * 200
-        sent, begun = 0, time.monotonic()
+        took = time.monotonic()
 
         def cut_off() -> bool:
-            nonlocal sent
+            nonlocal took
             try:
-                sent += connection.send(request)
+                connection.send(request)
+                took = time.monotonic()
             except TimeoutError:
                 return False
             except OSError:
                 return True
             return False
 
-        eventually(cut_off, 10, what="the server gave up")
-        assert time.monotonic() - begun < 8
+        eventually(cut_off, 60, what="the server gave up")
+        assert time.monotonic() - took < 4 * CLIENT_SECONDS, "the server was to give up soon after it could not go on"
 
 
 def test_many_slow_clients_do_not_stop_the_others(api: ApiProcess) -> None:
