@@ -22,6 +22,7 @@
     |   |-- RegionForbiddenError          502  stop   403: role or policy
     |   |-- RegionRejectedError           502  stop   400 and the like: this Glance will never take it
     |   |-- RegionQuotaError              502  stop   413: size cap or quota
+    |   |-- RegionFullError               502  retry  413: no room is left in the store
     |   |-- RegionConflictError           502  retry  409: state or id
     |   |   |-- IdBurnedError             502  retry  409 on create though no image has the id
     |   |   `-- ReplicaTakenError         502  retry  the replica is another image's by now
@@ -224,6 +225,12 @@ class RegionQuotaError(RegionError):
     what = "The region's size cap or quota refuses the image."
     advice = "Raise it, or leave the image out."
     verdict = Verdict.STOP
+
+
+class RegionFullError(RegionError):
+    code = "region_full"
+    what = "No room is left in the region's store; the image is queued there again."
+    advice = "Make room; it goes on by itself."
 
 
 class RegionConflictError(RegionError):

@@ -25,6 +25,8 @@ EXCERPT_LIMIT = 200
 #: Fernet tokens and JSON web tokens, as a proxy's page might echo them.
 _TOKEN = re.compile(r"gAAAA[\w=-]{16,}|eyJ[\w-]{8,}(\.[\w-]+)+")
 _PATH = re.compile(r"/v2/images/(?P<image>[^/?]+)(/members/(?P<member>[^/?]+))?")
+#: What Glance says when its store raises StorageFull; a quota or a size cap has other words, and does not pass.
+_FULL = "storage media is full"
 _BY_STATUS: dict[int, type[exc.GlanceSyncError]] = {
     401: exc.RegionUnauthorizedError,
     403: exc.RegionForbiddenError,
@@ -139,6 +141,8 @@ def retry_after_seconds(headers: Mapping[str, str], *, now: datetime | None = No
 def _class_of(call: Call, answer: Answer) -> type[exc.GlanceSyncError]:
     if answer.status == 404:
         return _not_found(call, answer)
+    if answer.status == 413 and _FULL in answer.text():
+        return exc.RegionFullError
     if answer.status == 503 and answer.headers.get("Retry-After"):
         return exc.RegionBusyError
     if answer.status >= 500:
