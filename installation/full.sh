@@ -4,7 +4,8 @@
 
 # Glance 28 has no upper bounds of its own; these are the libraries of its time where newer ones broke it.
 GLANCE_28=("glance>=28,<29" "oslo.utils==7.1.0" "oslo.db==15.0.0" "SQLAlchemy<2.1"
-           "gunicorn>=22" "PyMySQL>=1.1" "pyuwsgi>=2.0.23" "pytest>=8" "pytest-timeout>=2.3")
+           "gunicorn>=22" "PyMySQL>=1.1" "pyuwsgi>=2.0.23"
+           "pytest>=8" "pytest-timeout>=2.3" "hypothesis>=6.100")
 
 prepare_full() {
     prepare_glance_28 "$1"
