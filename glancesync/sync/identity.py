@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from glancesync.exceptions import IdBurnedError, ReplicaTakenError, WaitError
 from glancesync.model.image import NewImage
-from glancesync.model.replica import IdReason, Origin, ReplicaRecord
+from glancesync.model.replica import IdReason, Origin, ReplicaRecord, ReplicaState
+from glancesync.sync.codes import Code
 from glancesync.sync.new_ids import NewId
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.run import Run
@@ -67,7 +68,9 @@ class ReplicaIdentity:
                                           reason=reason.value))
 
     def _move(self, reason: IdReason, new_id: str, run: Run) -> None:
-        self._note(run, replica_id=new_id, id_reason=reason, origin=Origin.INTENDED, digest=None, size=None,
+        """In sync it is not until the replica is there: nobody is to look for it under an id that is not made yet."""
+        self._note(run, state=ReplicaState.WAITING, reason_code=Code.CREATING, reason=reason.meaning.what,
+                   replica_id=new_id, id_reason=reason, origin=Origin.INTENDED, digest=None, size=None,
                    verified_at=None, saving_since=None, rotten_at=None, suspect_at=None, scrub_wanted=False)
 
     def _note(self, run: Run, **columns: object) -> None:

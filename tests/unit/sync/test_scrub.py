@@ -54,6 +54,20 @@ def test_other_bytes_of_the_same_size_are_named_hidden_and_replaced(cloud, prote
     assert deletion["cause"] == "rotten"
 
 
+def test_it_is_not_called_in_sync_under_an_id_that_is_not_made_yet(cloud, monkeypatch):
+    image, create, seen = synced(cloud), cloud.two.create_image, []
+
+    def watched(new):
+        record = cloud.record(image.id)
+        seen.append((record.replica_id == new.id, record.state, record.reason_code))
+        return create(new)
+
+    monkeypatch.setattr(cloud.two, "create_image", watched)
+    cloud.two.set_data(image.id, b"dat!")
+    scrub(cloud, image)
+    assert seen == [(True, ReplicaState.WAITING, "creating")]
+
+
 def test_where_it_may_not_be_deleted_now_it_is_hidden_all_the_same(tmp_path):
     cloud = MemoryCloud(tmp_path, deletion={"max_deletes": 0})
     image = synced(cloud)
