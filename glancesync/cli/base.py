@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from osc_lib import exceptions as osc_errors
 
 from glancesync import exceptions as errors
-from glancesync.cli import text
 from glancesync.client import SyncClient
+from glancesync.model.text import inert
 
 Json = dict[str, Any]
 Result = TypeVar("Result")
@@ -63,15 +63,13 @@ class Speaks:
 
     def plan(self, body: Json) -> Iterator[Json]:
         """The rows of a dry run, page after page."""
-        whole = "image_ids" not in body
-        path = f"/v1/sync?limit={PAGE}" if whole else "/v1/sync"
+        query = "" if "image_ids" in body else f"limit={PAGE}"
         while True:
-            page = self.asked(self.sync.post, path, {**body, "dry_run": True})
+            page = self.asked(self.sync.sync, {**body, "dry_run": True}, query)
             yield from page["plan"]
             if "next" not in page:
                 return
-            # Its path has the prefix of a proxy, which the client's URL has already.
-            path = f"/v1/sync?{urlsplit(page['next']).query}"
+            query = urlsplit(page["next"]).query
 
     def image_id(self, given: str) -> str:
         """An image's id from its id or its name in Glance. Raises CommandError for none or several."""
@@ -81,7 +79,7 @@ class Speaks:
         found = {image.id for hidden in (False, True) for image in glance.images(name=given, is_hidden=hidden)}
         if len(found) == 1:
             return str(found.pop())
-        name = text.inert(given)
+        name = inert(given)
         if found:
             raise osc_errors.CommandError(f"Several images are named {name}: {', '.join(sorted(found))}. Name one by "
                                           "its id.")
@@ -93,7 +91,7 @@ def shown(given: argparse.Namespace, value: str | None) -> str | None:
     """A user's text in the output format: json and yaml escape by themselves, a terminal must not be steered."""
     if value is None or given.formatter in RAW_FORMATS:
         return value
-    return text.inert(value)
+    return inert(value)
 
 
 def sentence(error: errors.GlanceSyncError) -> str:

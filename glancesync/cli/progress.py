@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from glancesync.cli import text
 from glancesync.cli.follow import RegionCount
 from glancesync.clock import Clock
+from glancesync.model.text import inert
 
 _LINE_SECONDS = 5.0
 
@@ -38,7 +39,7 @@ class Bars:
         for name, count in sorted(regions.items()):
             words = _words(count, self._rates.of(name, count.done_bytes, self._progress.get_time()))
             if name not in self._bars:
-                self._bars[name] = self._progress.add_task(text.inert(name), total=count.tasks, words=words)
+                self._bars[name] = self._progress.add_task(inert(name), total=count.tasks, words=words)
             self._progress.update(self._bars[name], completed=min(count.done_share, count.tasks), words=words)
 
 
@@ -65,7 +66,7 @@ class Lines:
             finished = count.ended == count.tasks and ended != count.ended
             if finished or (now - told_at >= _LINE_SECONDS and count.ended < count.tasks):
                 self._told[name] = (now, count.ended)
-                print(f"{text.inert(name)}: {_words(count, rate)}", file=self._stream, flush=True)
+                print(f"{inert(name)}: {_words(count, rate)}", file=self._stream, flush=True)
 
 
 class Rates:

@@ -9,8 +9,8 @@ from typing import Any
 from osc_lib import exceptions as osc_errors
 from osc_lib.command import command
 
-from glancesync.cli import text
 from glancesync.cli.base import RAW_FORMATS, Json, Speaks
+from glancesync.model.text import inert
 
 
 class RegionList(Speaks, command.Lister):  # type: ignore[misc]
@@ -38,7 +38,7 @@ class RegionShow(Speaks, command.ShowOne):  # type: ignore[misc]
                 fields = {**rest, "role": _role(each), "images": _counts(given, each)}
                 return tuple(fields), tuple(fields.values())
         names = ", ".join(each["name"] for each in found)
-        raise osc_errors.CommandError(f"There is no region {text.inert(given.region)}; there are {names}.")
+        raise osc_errors.CommandError(f"There is no region {inert(given.region)}; there are {names}.")
 
 
 def _role(region: Json) -> str:

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from osc_lib import exceptions as osc_errors
 from osc_lib.command import command
@@ -17,6 +16,7 @@ from glancesync.cli.follow import Follower
 from glancesync.cli.plans import stands_out
 from glancesync.cli.progress import Bars, Lines
 from glancesync.clock import SystemClock
+from glancesync.model.text import inert
 
 _IMAGES_AT_ONCE = 1000
 _TASKS = ("Image ID", "Region", "Task ID", "State", "Reason code", "Reason")
@@ -55,11 +55,7 @@ class _Chosen(Speaks, command.Lister):  # type: ignore[misc]
     def plans(self, given: argparse.Namespace) -> Iterator[Json]:
         """What a run would do, where it would do something or cannot."""
         for body in self.bodies(given):
-            query: str | None = ""
-            while query is not None:
-                page = self.asked(self.sync.sync, {**body, "dry_run": True}, query)
-                yield from filter(stands_out, page["plan"])
-                query = urlsplit(page["next"]).query if "next" in page else None
+            yield from filter(stands_out, self.plan(body))
 
     def _listed(self, filters: dict[str, str]) -> list[str]:
         glance = self.app.client_manager.image
@@ -140,5 +136,5 @@ def _task_row(given: argparse.Namespace, task: Json) -> Sequence[Any]:
 def _pair(given: str) -> tuple[str, str]:
     key, sign, value = given.partition("=")
     if not (key and sign):
-        raise argparse.ArgumentTypeError(f"{text.inert(given)} is not <key>=<value>")
+        raise argparse.ArgumentTypeError(f"{inert(given)} is not <key>=<value>")
     return key, value

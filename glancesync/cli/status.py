@@ -13,6 +13,7 @@ from glancesync import exceptions as errors
 from glancesync.cli import text
 from glancesync.cli.base import RAW_FORMATS, Json, Speaks, sentence, shown
 from glancesync.clock import Clock, SystemClock
+from glancesync.model.text import inert
 
 _LONG = ("Image ID", "Name", "Region", "State", "Progress", "Lag", "Reason code", "Reason")
 _ONE = ("Region", "State", "Progress", "Lag", "Reason code", "Reason", "Replica ID", "Digest", "Verified at")
@@ -153,7 +154,7 @@ def _standing(given: argparse.Namespace, each: Json) -> Sequence[Any]:
 
 
 def _told(each: Json) -> str:
-    reason = text.inert(each["reason"]) if each["reason"] else "no reason told"
+    reason = inert(each["reason"]) if each["reason"] else "no reason told"
     return f"{each['region']} {text.standing(each)}: {reason}"
 
 

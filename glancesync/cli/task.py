@@ -11,6 +11,7 @@ from osc_lib.command import command
 
 from glancesync.cli import text
 from glancesync.cli.base import RAW_FORMATS, Json, Speaks, shown
+from glancesync.model.text import inert
 
 _COLUMNS = ("ID", "Image ID", "Region", "State", "Step", "Progress", "Attempts", "Reason code", "Updated at")
 _FILTERS = ("image_id", "region", "state", "reason_code", "request_id")
@@ -88,7 +89,7 @@ def _each(speaks: Speaks, task_ids: Sequence[str], verb: str, word: str) -> None
         try:
             task = speaks.asked(speaks.sync.act_on_task, task_id, verb)["task"]
         except osc_errors.CommandError as error:
-            refused.append(f"{text.inert(task_id)}: {error}")
+            refused.append(f"{inert(task_id)}: {error}")
             continue
         running = verb == "cancel" and task["state"] == "running"
         print(f"{task_id} {'stops at its next step' if running else word}", file=speaks.app.stdout)
@@ -130,5 +131,5 @@ def _fields(given: argparse.Namespace, task: Json, **more: Any) -> tuple[Sequenc
 
 def _run_line(run: Json) -> str:
     moved = f", {text.size(run['bytes_moved'])}" if run["bytes_moved"] else ""
-    reason = f": {text.inert(run['reason'])}" if run["reason"] else ""
+    reason = f": {inert(run['reason'])}" if run["reason"] else ""
     return f"{run['finished_at']} {run['outcome']} ({run['reason_code'] or 'ok'}){moved}{reason}"

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from glancesync.model.text import inert
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-
-
-def inert(text: str) -> str:
-    """Text of a user, such as an image's name: what would steer a terminal is shown, not sent."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def size(count_bytes: float | None) -> str:

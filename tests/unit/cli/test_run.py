@@ -42,7 +42,7 @@ def test_diff_tells_by_its_status(rows: list[dict[str, Any]], status: int) -> No
 
 
 def test_diff_of_everything_follows_the_pages() -> None:
-    pages = {SYNC: [{"plan": [plan()], "next": "/behind/v1/sync?limit=1&marker=%3A1"}],
+    pages = {ALL: [{"plan": [plan()], "next": "/behind/v1/sync?limit=1&marker=%3A1"}],
              ("POST", "/v1/sync?limit=1&marker=%3A1"): [{"plan": [plan(image_id=OTHER)]}]}
     console = Console(pages)
     assert console.run(Diff) == 1

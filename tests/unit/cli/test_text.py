@@ -7,13 +7,6 @@ import pytest
 from glancesync.cli import text
 
 
-@pytest.mark.parametrize(("given", "seen"), [
-    ("plain name", "plain name"), ("Ünïcode 漢字", "Ünïcode 漢字"), ("\x1b[31mred", "\\x1b[31mred"),
-    ("two\nlines", "two\\nlines"), ("\u202eright to left", "\\u202eright to left"), ("\x9bcsi", "\\x9bcsi")])
-def test_a_name_cannot_steer_a_terminal(given: str, seen: str) -> None:
-    assert text.inert(given) == seen
-
-
 @pytest.mark.parametrize(("count", "seen"), [
     (None, ""), (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536 * 1024, "1.5 MiB"), (5 << 30, "5.0 GiB"),
     (1 << 60, "1024.0 PiB")])
