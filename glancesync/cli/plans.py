@@ -12,3 +12,8 @@ _QUIET = ("in_sync", "deleted", "unwanted")
 def stands_out(plan: Mapping[str, Any]) -> bool:
     """Whether the pair differs: something would be done, or should be and cannot."""
     return bool(plan["actions"]) or plan["state"] not in _QUIET
+
+
+def is_difference(plan: Mapping[str, Any]) -> bool:
+    """Of what stands out, whatever is not merely an image that somebody else put into a region."""
+    return bool(plan["reason_code"] != "foreign")

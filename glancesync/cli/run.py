@@ -13,7 +13,7 @@ from osc_lib.command import command
 from glancesync.cli import text
 from glancesync.cli.base import Json, Speaks, shown
 from glancesync.cli.follow import Follower
-from glancesync.cli.plans import stands_out
+from glancesync.cli.plans import is_difference, stands_out
 from glancesync.cli.progress import Bars, Lines
 from glancesync.clock import SystemClock
 from glancesync.model.text import inert
@@ -101,6 +101,7 @@ class Run(_Chosen):
 class Diff(_Chosen):
     """List every image and region that differ, and what a run would do about it. Changes nothing.
 
+    Images of a region that are not ours are named, too, and are no difference.
     Exit status: 0 no difference, 1 differences, 2 trouble.
     """
 
@@ -118,7 +119,7 @@ class Diff(_Chosen):
 
     def _counted(self, given: argparse.Namespace) -> Iterator[Sequence[Any]]:
         for plan in self.plans(given):
-            self.count += 1
+            self.count += is_difference(plan)
             yield _plan_row(given, plan)
 
 

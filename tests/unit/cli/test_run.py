@@ -50,6 +50,12 @@ def test_diff_of_everything_follows_the_pages() -> None:
     assert OTHER in console.out
 
 
+def test_an_image_that_is_not_ours_is_named_and_no_difference() -> None:
+    console = Console({ALL: [{"plan": [plan(state="source_missing", reason_code="foreign", actions=[])]}]})
+    assert console.run(Diff) == 0
+    assert IMAGE in console.out
+
+
 def test_diff_in_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console({ALL: [ForbiddenError("not you")]})
     assert console.run(Diff) == 2
