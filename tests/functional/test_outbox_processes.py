@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,10 @@ from glancesync.filter.complaints import Complaints
 from glancesync.filter.outbox import Outbox
 from glancesync.filter.sender import Sender
 from tests.fixtures.polling import eventually
+from tests.fixtures.small_disk import remount
 from tests.unit.filter.fakes import MIB, FakeClient, event
+
+pytest_plugins = ["tests.fixtures.small_disk"]
 
 WRITER = """
 import sys
@@ -101,19 +103,6 @@ def test_a_dead_sender_is_succeeded(tmp_path: Path) -> None:
     assert node.delivers({"a"})
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 128 KiB."""
-    path = tmp_path / "small"
-    path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", str(path)], capture_output=True,
-                             check=False)
-    if mounted.returncode:
-        pytest.skip("this user may not mount a small file system")
-    yield path
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
-
-
 def test_a_full_disk(small_disk: Path) -> None:
     node = Node(small_disk / "box")
     accepted = {f"e{number}" for number in range(2000) if node.outbox.append(event(number, name=f"e{number}"))}
@@ -134,14 +123,14 @@ def test_a_disk_that_became_read_only_is_told_of(small_disk: Path, delivered_bef
     assert node.outbox.append(event(name="before"))
     node.outbox.forget()
     node.sender.forget()
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    remount(small_disk, "ro")
     later = Node(small_disk / "box")
     assert not later.outbox.append(event(2, name="refused"))
     later.sender.run_once()
     # Without a lock from before nobody may deliver what lies there; that something was lost is told all the same.
     assert later.client.operations == (["save", "all"] if delivered_before else ["all"])
     assert later.outbox.lost == 0
-    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    remount(small_disk, "rw")
     eventually(lambda: later.delivers({"before"}))
     assert later.outbox.append(event(3, name="after"))
     eventually(lambda: later.delivers({"after"}))
