@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One large image to two regions: glancesync against curl, glance-download and python-glanceclient.
 
-    python -m tests.benchmark.streaming [--quick] [--rounds 5] [--mebibytes 256 1024] [--lab-dir DIR]
+    python -m tests.benchmark.streaming [--quick] [--rounds 5] [--mebibytes 256 1024] [--against ...]
 
     glancesync       from POST /v1/sync to the last replica that its API calls in sync: records made out of reach, one
                      read, two uploads, sizes and hashes compared, revealed, looked at again
@@ -43,6 +43,8 @@ OCTETS = ("--header", "Content-Type: application/octet-stream")
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = new_parser(__doc__, rounds=5, quick_rounds=1)
     parser.add_argument("--mebibytes", type=int, nargs="+")
+    parser.add_argument("--against", nargs="*", choices=(PIPED, FILED, IMPORTED, CLIENT),
+                        default=(PIPED, FILED, IMPORTED, CLIENT), help="what glancesync is measured against (all)")
     add_lab_options(parser)
     options = parse(parser, arguments)
     sizes = options.mebibytes or ([8] if options.quick else [256, 1024])
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             access_log(cloud.lab.glances[cloud.lab.cascading_region]) as log:
         for size in sizes:
             with Bench(cloud, Images(cloud.admin, quiet.url), Path(folder), log) as bench:
-                bench.run(size, options.rounds)
+                bench.run(size, options.rounds, (PRODUCT, *options.against))
 
 
 class Bench:
@@ -72,12 +74,13 @@ class Bench:
     def __exit__(self, *_error: object) -> None:
         self._clean()
 
-    def run(self, mebibytes: int, rounds: int) -> None:
+    def run(self, mebibytes: int, rounds: int, names: Sequence[str]) -> None:
         write_private(self._token, f"X-Auth-Token: {self._cloud.admin.get_token()}\n")
         fill(self._file, mebibytes)
         self._image_id = self._upload()
-        sides = {PRODUCT: self._product, PIPED: self._piped, FILED: self._filed, IMPORTED: self._imported,
+        every = {PRODUCT: self._product, PIPED: self._piped, FILED: self._filed, IMPORTED: self._imported,
                  CLIENT: self._client}
+        sides = {name: every[name] for name in names}
         results = interleave(sides, rounds)
         rows = []
         for name in sides:
