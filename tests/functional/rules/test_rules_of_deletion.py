@@ -45,10 +45,11 @@ def test_a_service_user_without_its_admin_role(trusting: Trusting, images: Image
         images("demo").delete(image_ids[0])
         try:
             lab.server.bring_up()
-            views = trusting.wait_for(image_ids[0], "source_missing", code="canary_missing")
-            assert "lost its admin role" in views["RegionTwo"]["reason"]
+            views = trusting.wait_for(image_ids[0], "waiting", code="region_not_seen_whole")
+            assert "the service user is no admin there any more" in views["RegionTwo"]["reason"]
             trusting.compare(2, may_fail=True)
             assert_kept(trusting, images, image_ids)
+            assert "RegionTwo does not show its canary image" in trusting.alarms()
         finally:
             lab.server.stop()
     lab.server.bring_up()
