@@ -2,7 +2,9 @@
 """Options and fixtures of all tests. `--full` adds what is slow."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,8 +29,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # One cloud stands at a time, and each is started once.
-    items.sort(key=_is_with_glance_28)
+    """Long tests first, so that two processes end together; one process has one cloud at a time, each started once."""
+    distributed = hasattr(config, "workerinput") or bool(config.getoption("numprocesses", None))
+    items.sort(key=lambda item: (_is_with_glance_28(item) != distributed, _rank(item)))
+    for item in items if distributed else ():
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
     if config.getoption("--full"):
         return
     skip = pytest.mark.skip(reason="slow; runs with --full")
@@ -37,6 +42,39 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
+def _rank(item: pytest.Item) -> int:
+    kinds = ("probe", "functional", "contract", "unit")
+    return next((rank for rank, kind in enumerate(kinds) if f"tests/{kind}/" in item.nodeid), len(kinds))
+
+
+def _group(item: pytest.Item) -> str:
+    """What runs in one process, in order."""
+    if _is_with_glance_28(item):
+        return "glance28"
+    path = item.nodeid.partition("::")[0]
+    return "rules" if "/rules/" in path else path
+
+
 def _is_with_glance_28(item: pytest.Item) -> bool:
     call = getattr(item, "callspec", None)
     return call is not None and call.params.get("lab") is not None
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """tell(text): a figure or a seed that whoever ran the tests sees at the end, however many processes there were."""
+    def say(text: str) -> None:
+        print(text)
+        request.node.user_properties.append(("told", text))
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    told = [text for reports in terminalreporter.stats.values() for report in reports
+            if getattr(report, "when", None) == "call"
+            for name, text in getattr(report, "user_properties", ()) if name == "told"]
+    if told:
+        terminalreporter.section("told by tests")
+        for text in told:
+            terminalreporter.line(text)

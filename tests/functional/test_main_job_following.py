@@ -140,7 +140,7 @@ def _watching(users: dict[str, Images], image_id: str) -> Iterator[list[tuple[st
 
 
 def test_a_small_image_is_there_within_two_seconds(job: MainJob, images: ImagesOf,
-                                                   capsys: pytest.CaptureFixture[str]) -> None:
+                                                   tell: Callable[[str], None]) -> None:
     """From active in the cascading region to verified in all others, at rest. Other work of the machine is no rest, so
     the best of three counts."""
     taken: list[float] = []
@@ -152,8 +152,7 @@ def test_a_small_image_is_there_within_two_seconds(job: MainJob, images: ImagesO
         taken.append(max(verified_at) - active_at)
         job.converge()
         assert images("demo").get(image["id"]) == image, "the cascading image is only read"
-    with capsys.disabled():
-        print(f"\n1 MiB, from active to verified in all regions: {', '.join(f'{each:.2f} s' for each in taken)}")
+    tell(f"1 MiB, from active to verified in all regions: {', '.join(f'{each:.2f} s' for each in taken)}")
     assert min(taken) < 2
 
 

@@ -141,7 +141,7 @@ def test_cascading_glance_killed_with_events_in_its_outbox(job: MainJob, lab: La
 
 @pytest.mark.full
 def test_several_gigabytes_and_flat_memory(job: MainJob, sync_server: SyncServer, images: ImagesOf,
-                                           tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+                                           tmp_path: Path, tell: Callable[[str], None]) -> None:
     """A sparse image of 3 GiB."""
     if shutil.disk_usage(tmp_path).free < 16 * 1024 * MIB:
         pytest.skip("needs 16 GiB of disk")
@@ -149,8 +149,7 @@ def test_several_gigabytes_and_flat_memory(job: MainJob, sync_server: SyncServer
     image_id = ours.create("sparse", visibility="private")["id"]
     ours.upload(image_id, (bytes(MIB) for _ in range(3 * 1024)))
     views = job.wait_for(image_id, deadline_seconds=400)
-    with capsys.disabled():
-        print(f"\nmost memory of the server so far: {resident_bytes(sync_server.pid) / MIB:.0f} MiB")
+    tell(f"most memory of the server so far: {resident_bytes(sync_server.pid) / MIB:.0f} MiB")
     assert resident_bytes(sync_server.pid) < MEMORY_LIMIT
     assert {view["bytes_total"] for view in views.values()} == {3 * 1024 * MIB}
     job.converge(120)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,15 +34,13 @@ def broken_lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
 @pytest.mark.lab
 @pytest.mark.timeout(900)
 def test_everything_converges_after_a_random_history(broken_lab: Lab, tmp_path: Path,
-                                                     capsys: pytest.CaptureFixture[str]) -> None:
+                                                     tell: Callable[[str], None]) -> None:
     seed = os.environ.get(SEED_VARIABLE) or secrets.token_hex(4)
     prepare_server(broken_lab)
     history = History(broken_lab, seed, Shape(), tmp_path / "history.log")
-    with capsys.disabled():
-        print(f"\nrandom history: {SEED_VARIABLE}={seed} repeats it, {history.journal.path} tells it")
+    tell(f"random history: {SEED_VARIABLE}={seed} repeats it, {history.journal.path} tells it")
     report = history.run()
-    with capsys.disabled():
-        print(report.sentence())
+    tell(report.sentence())
     assert not report.settled.findings, "\n".join([report.sentence(), *report.settled.findings])
     # A history in which little happened proves little.
     assert report.operations >= 150
