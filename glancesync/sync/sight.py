@@ -129,10 +129,19 @@ class RegionSight:
         return problem
 
     def _choose_another(self, region: str, guard: _Guard) -> _Guard:
-        """Written down before it is made, so that one whose creation was cut off is found again."""
+        """Written down before it is made, so that one whose creation was cut off is found again; where another look
+        has chosen since we read, its choice is ours."""
         ids, now = (str(uuid.uuid4()), *guard.ids)[:_IDS_KEPT], self._clock.now()
-        self._write(region, canary_ids=json.dumps(ids), canary_seen=False, canary_tried_at=now)
-        return _Guard(ids=ids, tried_at=now, problem=guard.problem)
+
+        def choose(connection: sa.Connection) -> _Guard:
+            found = _read_guard(connection, region)
+            if found.ids != guard.ids:
+                return found
+            write_guard(connection, region, {"canary_ids": json.dumps(ids), "canary_seen": False,
+                                             "canary_tried_at": now})
+            return _Guard(ids=ids, tried_at=now, problem=guard.problem)
+
+        return self._database.run(choose)
 
     def _settle(self, client: RegionClient, region: str, guard: _Guard) -> None:
         """The newest is there: the others are not needed any more."""
@@ -149,17 +158,18 @@ class RegionSight:
             LOG.error("ALARM: %s", problem)
 
     def _read(self, region: str) -> _Guard:
-        def work(connection: sa.Connection) -> _Guard:
-            row = connection.execute(sa.select(region_guards).where(region_guards.c.region == region)).first()
-            if row is None:
-                return _Guard()
-            return _Guard(ids=tuple(json.loads(row.canary_ids or "[]")), seen=bool(row.canary_seen),
-                          tried_at=row.canary_tried_at or 0.0, problem=row.problem)
-
-        return self._database.read(work)
+        return self._database.read(_read_guard, region)
 
     def _write(self, region: str, **columns: Any) -> None:
         self._database.run(write_guard, region, columns)
+
+
+def _read_guard(connection: sa.Connection, region: str) -> _Guard:
+    row = connection.execute(sa.select(region_guards).where(region_guards.c.region == region)).first()
+    if row is None:
+        return _Guard()
+    return _Guard(ids=tuple(json.loads(row.canary_ids or "[]")), seen=bool(row.canary_seen),
+                  tried_at=row.canary_tried_at or 0.0, problem=row.problem)
 
 
 def _make(client: RegionClient, canary_id: str) -> str | None:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from glancesync.clock import Clock
 from glancesync.conf.deletion import DeletionSettings
 from glancesync.db.engine import Database
-from glancesync.exceptions import GlanceSyncError
+from glancesync.exceptions import GlanceSyncError, RegionConflictError
 from glancesync.model.image import Image, ImageChanges, NewImage
 from glancesync.regions.client import RegionClient
 from glancesync.regions.directory import RegionDirectory
@@ -75,10 +75,8 @@ class SourceTrust:
         known = self._database.read(_read_facts)
         if known[_IDENTITY] is None:
             self._set(_IDENTITY, self._identity())
-        canary = known[_CANARY] or {"id": str(uuid.uuid4()), "made": False}
+        canary = known[_CANARY] or self._database.run(_choose_canary, self._clock.now())
         if not canary["made"]:
-            # Its id is written down first, so that one whose creation was cut off is found again.
-            self._set(_CANARY, canary)
             self._ensure_canary(canary["id"])
             self._set(_CANARY, {**canary, "made": True})
 
@@ -143,8 +141,14 @@ class SourceTrust:
         self.prepare()
 
     def _ensure_canary(self, canary_id: str) -> None:
-        if self._source().find_image(canary_id, with_members=False) is None:
+        if self._source().find_image(canary_id, with_members=False) is not None:
+            return
+        try:
             self._source().create_image(canary_image(canary_id))
+        except RegionConflictError:
+            # Another comparison made it at the same moment; else the id is taken by what we do not see.
+            if self._source().find_image(canary_id, with_members=False) is None:
+                raise
 
     def _problem(self, known: dict[str, Any]) -> tuple[str | None, str | None]:
         identity = self._identity()
@@ -177,6 +181,16 @@ class SourceTrust:
 
 def _read_facts(connection: sa.Connection) -> dict[str, Any]:
     return {name: find_fact(connection, name) for name in (_IDENTITY, _CANARY, _MARK, _FALL)}
+
+
+def _choose_canary(connection: sa.Connection, now: float) -> dict[str, Any]:
+    """Its id is written down before it is made, so that one whose creation was cut off is found again, and two that
+    begin at once make one."""
+    chosen: dict[str, Any] | None = find_fact(connection, _CANARY)
+    if chosen is None:
+        chosen = {"id": str(uuid.uuid4()), "made": False}
+        set_fact(connection, _CANARY, chosen, now)
+    return chosen
 
 
 def _mark_of(image: Image) -> float:

@@ -243,6 +243,22 @@ class TestTheCanary:
         assert cloud.sight.look("Two") is None
         assert len(canaries(cloud.two)) == 1
 
+    @pytest.mark.parametrize("moment", ["before it is chosen", "before it is made"])
+    def test_two_looks_at_once_make_one(self, cloud, monkeypatch, moment):
+        """The other look runs whole in the midst of the first."""
+        owner, name = ((cloud.trust, "why_another") if moment == "before it is chosen" else (cloud.two, "create_image"))
+        call, others = getattr(owner, name), iter([cloud.sight.look])
+
+        def meanwhile(*arguments, **options):
+            for look in others:
+                assert look("Two") is None
+            return call(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, meanwhile)
+        assert cloud.sight.look("Two") is None
+        assert set(canaries(cloud.two)) == cloud.sight.canary_ids("Two")
+        assert len(canaries(cloud.two)) == 1
+
     def test_leaves_at_most_one_image_in_six_hours_where_it_is_made_and_not_shown(self, cloud):
         cloud.two.sees_all = False
         for _ in range(100):

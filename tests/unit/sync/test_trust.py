@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 import itertools
+import uuid
 from pathlib import Path
 
 import pytest
 
-from glancesync.exceptions import DeletionHeldError, GlanceSyncError, RegionUnavailableError
+from glancesync.exceptions import DeletionHeldError, GlanceSyncError, RegionConflictError, RegionUnavailableError
 from glancesync.model.image import ImageChanges
 from glancesync.model.replica import Origin, Removal, ReplicaRecord, ReplicaState
 from glancesync.regions.memory import MemoryRegion
 from glancesync.sync.brake import Deletion
 from glancesync.sync.guard import Trust, fell_too_far, judge_deletion
 from glancesync.sync.records import new_pass_id
-from glancesync.sync.trust import MARK_PROPERTY
+from glancesync.sync.trust import CANARY_NAME, MARK_PROPERTY
 from tests.fixtures.memory_cloud import SERVICE, MemoryCloud
 
 REMOVAL = Removal(image_id="i", removed_at=1.0, event_id="e")
@@ -465,3 +466,29 @@ class TestTheCanary:
         image = cloud.one.get_image(cloud.trust.canary_id())
         assert (image.visibility, image.os_hidden, image.protected) == ("private", True, True)
         assert image.owner not in ("demo", SERVICE)
+
+
+@pytest.mark.parametrize("moment", ["find_image", "create_image"])
+def test_two_first_comparisons_make_one_canary(cloud: MemoryCloud, monkeypatch: pytest.MonkeyPatch,
+                                               moment: str) -> None:
+    """The other one's preparation runs whole in the midst of the first."""
+    call, others = getattr(cloud.one, moment), iter([cloud.trust.prepare])
+
+    def meanwhile(*arguments, **options):
+        for prepare in others:
+            prepare()
+        return call(*arguments, **options)
+
+    monkeypatch.setattr(cloud.one, moment, meanwhile)
+    cloud.trust.prepare()
+    canaries = [image.id for image in cloud.one._images.values() if MARK_PROPERTY in image.properties
+                or image.name == CANARY_NAME]
+    assert canaries == [cloud.trust.canary_id()]
+
+
+def test_a_canarys_id_that_is_taken_by_what_we_do_not_see_is_an_error(cloud: MemoryCloud) -> None:
+    taken = cloud.upload(b"of somebody", visibility="private")
+    cloud.one.sees_all = False
+    cloud.trust._set("canary", {"id": taken, "made": False})
+    with pytest.raises(RegionConflictError):
+        cloud.trust.prepare()
