@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import uuid
 from pathlib import Path
 
 import pytest
@@ -489,6 +488,6 @@ def test_two_first_comparisons_make_one_canary(cloud: MemoryCloud, monkeypatch: 
 def test_a_canarys_id_that_is_taken_by_what_we_do_not_see_is_an_error(cloud: MemoryCloud) -> None:
     taken = cloud.upload(b"of somebody", visibility="private")
     cloud.one.sees_all = False
-    cloud.trust._set("canary", {"id": taken, "made": False})
+    cloud.trust._set("canary", {"id": taken.id, "made": False})
     with pytest.raises(RegionConflictError):
         cloud.trust.prepare()
