@@ -65,6 +65,24 @@ def test_all_or_a_selection_by_api_and_command(trusting: Trusting, images: Image
     trusting.converge()
 
 
+def test_images_that_are_not_ours_are_named_and_left_alone(trusting: Trusting, images: ImagesOf, lab: Lab) -> None:
+    """Page by page of two, hidden ones and those of others too. They are nothing to do: the dry run ends with 0."""
+    there = images("rival", TWO)
+    foreign = [there.create(f"foreign {number}", b"x", os_hidden=number == 2)["id"] for number in range(5)]
+    plan = trusting.call("POST", "/v1/sync", json={"dry_run": True})["plan"]
+    assert [(row["image_id"], row["region"], row["reason_code"], row["actions"]) for row in plan
+            if row["image_id"] in foreign] == [(image_id, TWO, "foreign", []) for image_id in sorted(foreign)]
+    status, output = manage(lab, "reconcile", "--dry-run")
+    assert (status, [each for each in re.findall(r"^(\S+)  RegionTwo  foreign", output, re.MULTILINE)
+                     if each in foreign]) == (0, sorted(foreign))
+    status, output = manage(lab, "reconcile")
+    assert (status, [each for each in re.findall(r"not ours: (\S+)$", output, re.MULTILINE)
+                     if each in foreign]) == (0, sorted(foreign))
+    trusting.compare(2)
+    assert all(there.find(image_id) for image_id in foreign)
+    assert trusting.deletions() == []
+
+
 def test_a_comparison_that_finds_nothing_costs_pages_only(trusting: Trusting, images: ImagesOf, lab: Lab) -> None:
     """Ten images in pages of two: no image is read one by one, and no run is started."""
     image_ids = trusting.make(images, *(f"image {number}" for number in range(10)), visibility="private")
