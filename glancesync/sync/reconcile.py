@@ -2,7 +2,7 @@
 """Compares everything and names what differs. Called by the service, which submits it as it does with events.
 
 The source is listed once, by ascending id. Each page of it is a window of ids; every region's listing and records are
-advanced to the window's end, so memory holds one window whatever the number of images:
+advanced to the window's end, in parts of a page, so memory holds one page of each whatever the number of images:
 
     source   a b d | f g h          window 1 ends at d
     RegionTwo  a c d | g h          -> b is missing, c is surplus
@@ -28,7 +28,7 @@ from glancesync.sync.plan import plan_replica
 from glancesync.sync.records import PairRecord
 from glancesync.sync.situation import Plan
 from glancesync.sync.stranger import is_namesake
-from glancesync.sync.windows import Cursor, list_all
+from glancesync.sync.windows import Cursor, in_parts, list_all
 
 LOG = logging.getLogger(__name__)
 
@@ -105,18 +105,17 @@ class Reconciler:
     def _compare_window(self, side: _Side, window: Mapping[str, Image], last: str | None, members: Members,
                         region: str) -> Iterator[Finding]:
         try:
-            images, records = side.images.take_until(last), side.records.take_until(last)
-            for canary in side.canaries & set(images):
-                del images[canary]
-            side.report.images += len(images)
-            found = [*self._check_images(side, window, images, records, members, region),
-                     *self._check_surplus(side, window, images, records, region)]
+            for part, images, records in in_parts(window, side.images, side.records, last, self._page_size):
+                for canary in side.canaries & set(images):
+                    del images[canary]
+                side.report.images += len(images)
+                found = [*self._check_images(side, part, images, records, members, region),
+                         *self._check_surplus(side, part, images, records, region)]
+                side.report.findings += sum(finding.run for finding in found)
+                yield from found
         except GlanceSyncError as error:
             LOG.warning("region %s is left out of this comparison: %s", region, error)
             side.report.error = str(error)
-            return
-        side.report.findings += sum(finding.run for finding in found)
-        yield from found
 
     def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],  # noqa: PLR0913
                       records: Mapping[str, ReplicaRecord], members: Members, region: str) -> Iterator[Finding]:
