@@ -64,6 +64,7 @@ class Server:
     sight: RegionSight
     reconcile_timer: ReconcileTimer
     region_timer: RegionTimer
+    region_watch: RegionWatch
     scrub_timer: ScrubTimer
     purge_timer: PurgeTimer
     prober: RegionProber
@@ -103,6 +104,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
         trust=trust, sight=sight,
         reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell,
                                        guard=worker.guard),
+        region_watch=watch,
         region_timer=RegionTimer(watch=watch, settings=settings.sync, clock=clock, guard=worker.guard),
         scrub_timer=ScrubTimer(service=service, settings=settings.reconcile, doorbell=scrub_bell,
                                guard=worker.guard),

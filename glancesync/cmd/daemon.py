@@ -92,6 +92,7 @@ class _Daemon:
     def _start(self) -> list[concurrency.GreenThread]:
         server = self._server
         server.region_timer.run_once()  # before anything is queued under a name that a region did not have before
+        server.directory.before_change(server.region_watch.write_down)
         threads = [concurrency.spawn(server.worker.run_forever),
                    concurrency.spawn(server.reconcile_timer.run_forever),
                    concurrency.spawn(server.region_timer.run_forever),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from glancesync.clock import Clock
 from glancesync.conf.sync import SyncSettings
@@ -35,6 +35,12 @@ class RegionDirectory:
         self._rivals: dict[tuple[str, str], list[str]] = {}
         self._cascading: str | None = None
         self._read_at: float | None = None
+        self._before_change: Callable[[Sequence[Region]], object] | None = None
+
+    def before_change(self, tell: Callable[[Sequence[Region]], object]) -> None:
+        """Have `tell(all regions)` called before other regions than now come in force. While it runs, and when it
+        raises a GlanceSyncError, those of before stay: nobody works under a name that it does not know yet."""
+        self._before_change = tell
 
     def load(self) -> None:
         """Read the catalog now. Raises ConfigurationError when no region is the cascading one, and RegionErrors."""
@@ -46,13 +52,16 @@ class RegionDirectory:
             LOG.info("region %s: %s", name, "cascading" if name == cascading else "cascaded")
         for name in sorted(set(self._regions) - names):
             LOG.warning("region %s left the catalog", name)
+        by_name = {region.name: region for region in found}
+        if self._before_change is not None and by_name != self._regions:
+            self._before_change(found)
         self._tell_rivals(entries)
         left_out = frozenset(entry.region for entry in entries) - names
         for name in sorted(left_out - self._left_out):
             LOG.warning("region %s is left out: its image endpoint is none that can be used, or that of another region",
                         name)
         self._left_out = left_out
-        self._regions = {region.name: region for region in found}
+        self._regions = by_name
         self._cascading = cascading
         self._read_at = self._clock.monotonic()
 

@@ -86,9 +86,13 @@ class RegionWatch:
         self._request_reconcile = request_reconcile
 
     def run_once(self) -> RegionChanges:
-        """Compare the catalog with what is known and write it down."""
-        cascading = self._directory.cascading()
-        catalog, now = [cascading, *self._directory.cascaded()], self._clock.now()
+        """Compare the regions in force with what is known and write it down."""
+        return self.write_down([self._directory.cascading(), *self._directory.cascaded()])
+
+    def write_down(self, catalog: Sequence[Region]) -> RegionChanges:
+        """As `run_once`, for regions that are about to come in force: a renamed one has its records before anybody
+        compares or copies under its new name, and would take them for those of a stranger."""
+        now = self._clock.now()
 
         def work(connection: sa.Connection) -> RegionChanges:
             changes = compare_regions(_read_known(connection), catalog)
