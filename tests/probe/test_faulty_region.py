@@ -63,6 +63,7 @@ def faulty(proxy: FaultyProxy, job: MainJob, start_server: Callable[..., SyncSer
     """The proxy without faults, and a server that talks through it."""
     start_server(OPTIONS)
     eventually(lambda: region_of(job, "RegionTwo")["endpoint"] == proxy.url, what="the server talks through the proxy")
+    job.sync()  # a comparison makes the region's canary, so that the first create is the image's
     yield proxy
     proxy.clear()
 
