@@ -67,7 +67,7 @@ class Mariadb(Service):
         options = {
             "user": getpass.getuser(), "datadir": self.directory / "data", "socket": self._socket,
             "pid_file": self.directory / "mariadbd.pid", "bind_address": HOST, "port": self._state.ports[NAME],
-            "innodb_flush_log_at_trx_commit": 0, "character_set_server": "utf8mb4", "skip_name_resolve": 1,
+            "innodb_flush_log_at_trx_commit": 2, "character_set_server": "utf8mb4", "skip_name_resolve": 1,
             "max_connections": 400,
         }
         return {self._conf: ini({"mariadbd": options})}
