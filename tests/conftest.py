@@ -30,10 +30,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long tests first, so that two processes end together; one process has one cloud at a time, each started once."""
-    distributed = hasattr(config, "workerinput") or bool(config.getoption("numprocesses", None))
+    distributed = _is_distributed(config)
     items.sort(key=lambda item: (_is_with_glance_28(item) != distributed, _rank(item)))
-    for item in items if distributed else ():
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
     if config.getoption("--full"):
         return
     skip = pytest.mark.skip(reason="slow; runs with --full")
@@ -42,17 +40,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
+def _is_distributed(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput") or bool(config.getoption("numprocesses", None))
+
+
 def _rank(item: pytest.Item) -> int:
     kinds = ("probe", "functional", "contract", "unit")
     return next((rank for rank, kind in enumerate(kinds) if f"tests/{kind}/" in item.nodeid), len(kinds))
-
-
-def _group(item: pytest.Item) -> str:
-    """What runs in one process, in order."""
-    if _is_with_glance_28(item):
-        return "glance28"
-    path = item.nodeid.partition("::")[0]
-    return "rules" if "/rules/" in path else path
 
 
 def _is_with_glance_28(item: pytest.Item) -> bool:

@@ -17,7 +17,7 @@ case " $* " in *" --full "*)
 esac
 case " $* " in
     *" -n"* | *" --lab-dir"* | *" --pdb "* | *" -p no:xdist "*) processes=() ;;
-    *) processes=(-n 2 --dist loadgroup --no-loadscope-reorder) ;;
+    *) processes=(-n 2 --dist loadfile --no-loadscope-reorder) ;;
 esac
 cd "$root"
 exec "$VENV/bin/python" -m pytest "${processes[@]}" "$@"

@@ -112,12 +112,14 @@ def test_a_source_that_does_not_match_its_own_hash(job: MainJob, lab: Lab, image
         assert replica is None or replica["status"] == "queued"
         assert images("demo", region).find(rotten) is None
         assert job.stored_bytes(region, rotten) == 0
+    ours.set(good, name="renamed")
+    job.converge(expected=[f"{rotten} (rotten)"])  # so all events of before have arrived
     eventually(lambda: {(task["state"], task["reason_code"]) for task in job.tasks(rotten).values()}
                == {("failed", "source_corrupt")}, what="it was tried for its events, too")
     tried = [len(job.runs(rotten, region)) for region in job.regions]
     assert max(tried) <= 2  # once for the comparison at start, once for its events
     job.sync()
-    ours.set(good, name="renamed")
+    ours.set(good, name="renamed again")
     job.converge(expected=[f"{rotten} (rotten)"])
     assert [len(job.runs(rotten, region)) for region in job.regions] == tried
 

@@ -51,6 +51,15 @@ class Bench:
         self._servers.append(server)
         return server
 
+    def wait_ready(self, server: subprocess.Popen[bytes]) -> None:
+        """Until it takes SIGTERM for more than its end: one that was just started does not yet."""
+        def takes_it() -> bool:
+            status = Path(f"/proc/{server.pid}/status").read_text()
+            caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+            return bool(int(caught, 16) & 1 << signal.SIGTERM - 1)
+
+        eventually(takes_it, 30, what="the server is ready")
+
     def kill(self, server: subprocess.Popen[bytes]) -> None:
         server.send_signal(signal.SIGKILL)
         server.wait(10)
@@ -201,6 +210,7 @@ def test_several_servers_killed_and_restarted(bench: Bench) -> None:
     bench.wait_until_done(len(pairs), 90, ended=kill_one_now_and_then)
     assert bench.killed_at
     for server in servers:
+        bench.wait_ready(server)
         server.terminate()
     assert [server.wait(15) for server in servers] == [0, 0, 0]
     bench.check_history()
