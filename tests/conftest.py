@@ -29,19 +29,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long tests first, so that two processes end together; one process has one cloud at a time, each started once."""
-    distributed = _is_distributed(config)
-    items.sort(key=lambda item: (_is_with_glance_28(item) != distributed, _rank(item)))
+    """Long tests first, so that two processes end together; one process has one cloud at a time, and in one alone each
+    is started once."""
+    items.sort(key=lambda item: (_is_with_glance_28(item), _rank(item)))
     if config.getoption("--full"):
         return
     skip = pytest.mark.skip(reason="slow; runs with --full")
     for item in items:
         if "full" in item.keywords:
             item.add_marker(skip)
-
-
-def _is_distributed(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput") or bool(config.getoption("numprocesses", None))
 
 
 def _rank(item: pytest.Item) -> int:

@@ -87,6 +87,14 @@ class Speaks:
                                       "the region of the original with --os-region-name.")
 
 
+def positive(given: str) -> int:
+    """For argparse: a number of 1 or more."""
+    number = int(given)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
 def shown(given: argparse.Namespace, value: str | None) -> str | None:
     """A user's text in the output format: json and yaml escape by themselves, a terminal must not be steered."""
     if value is None or given.formatter in RAW_FORMATS:

@@ -13,7 +13,7 @@ from glancesync.cli.base import RAW_FORMATS, Json, Speaks
 from glancesync.model.text import inert
 
 
-class RegionList(Speaks, command.Lister):  # type: ignore[misc]
+class RegionList(Speaks, command.Lister):
     """List the regions with their endpoints and the number of images by state."""
 
     def take_action(self, given: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
@@ -22,7 +22,7 @@ class RegionList(Speaks, command.Lister):  # type: ignore[misc]
             (each["name"], _role(each), each["endpoint"], _health(each), _counts(given, each)) for each in found]
 
 
-class RegionShow(Speaks, command.ShowOne):  # type: ignore[misc]
+class RegionShow(Speaks, command.ShowOne):
     """Show one region."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

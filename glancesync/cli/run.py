@@ -23,7 +23,7 @@ _TASKS = ("Image ID", "Region", "Task ID", "State", "Reason code", "Reason")
 _PLANS = ("Image ID", "Region", "State", "Reason code", "Actions", "Size", "Reason")
 
 
-class _Chosen(Speaks, command.Lister):  # type: ignore[misc]
+class _Chosen(Speaks, command.Lister):
     """What `run` and `diff` share: which images and regions."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from osc_lib.command import command
 
 from glancesync import exceptions as errors
 from glancesync.cli import text
-from glancesync.cli.base import RAW_FORMATS, Json, Speaks, sentence, shown
+from glancesync.cli.base import RAW_FORMATS, Json, Speaks, positive, sentence, shown
 from glancesync.clock import Clock, SystemClock
 from glancesync.model.text import inert
 
@@ -20,7 +20,7 @@ _ONE = ("Region", "State", "Progress", "Lag", "Reason code", "Reason", "Replica 
 _POLL_SECONDS = 1.0
 
 
-class Status(Speaks, command.Lister):  # type: ignore[misc]
+class Status(Speaks, command.Lister):
     """Show how images stand in each region.
 
     Without an image: a matrix of images and regions (with --long a row for each pair). With one: a row for each region.
@@ -37,8 +37,9 @@ class Status(Speaks, command.Lister):  # type: ignore[misc]
         parser.add_argument("--reason-code", metavar="<code>", help="Only images with this reason code in a region")
         parser.add_argument("--project", metavar="<project-id>", help="Only images of this project (admin)")
         parser.add_argument("--sort", metavar="<key>[:<direction>]", type=_sort, default={},
-                            help="Sort by id, name, size or updated_at, asc or desc, before --limit")
-        parser.add_argument("--limit", metavar="<n>", type=_positive, help="At most so many images")
+                            help="Sort by id, name, owner, status, size or updated_at, asc or desc, before "
+                            "--limit")
+        parser.add_argument("--limit", metavar="<n>", type=positive, help="At most so many images")
         parser.add_argument("--marker", metavar="<image-id>", help="Begin after this image")
         return parser
 
@@ -55,7 +56,7 @@ class Status(Speaks, command.Lister):  # type: ignore[misc]
         return _matrix(given, list(images))
 
 
-class Wait(Speaks, command.Command):  # type: ignore[misc]
+class Wait(Speaks, command.Command):
     """Wait until an image is in sync in every region.
 
     Exit status: 0 it is, 1 it is not within the time or never will be without somebody's doing.
@@ -161,10 +162,3 @@ def _told(each: Json) -> str:
 def _sort(given: str) -> Json:
     key, _, direction = given.partition(":")
     return {"sort_key": key, "sort_dir": direction or "asc"}
-
-
-def _positive(given: str) -> int:
-    number = int(given)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number

@@ -10,21 +10,21 @@ from osc_lib import exceptions as osc_errors
 from osc_lib.command import command
 
 from glancesync.cli import text
-from glancesync.cli.base import RAW_FORMATS, Json, Speaks, shown
+from glancesync.cli.base import RAW_FORMATS, Json, Speaks, positive, shown
 from glancesync.model.text import inert
 
 _COLUMNS = ("ID", "Image ID", "Region", "State", "Step", "Progress", "Attempts", "Reason code", "Updated at")
 _FILTERS = ("image_id", "region", "state", "reason_code", "request_id")
 
 
-class TaskList(Speaks, command.Lister):  # type: ignore[misc]
+class TaskList(Speaks, command.Lister):
     """List tasks, newest first: one for each image and region that was ever asked for."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         _add_filters(parser, "waiting, running, done, failed or cancelled")
         parser.add_argument("--long", action="store_true", help="Also reason, request id, trigger and next run")
-        parser.add_argument("--limit", metavar="<n>", type=int, help="At most so many tasks")
+        parser.add_argument("--limit", metavar="<n>", type=positive, help="At most so many tasks")
         parser.add_argument("--marker", metavar="<task-id>", help="Begin after this task")
         return parser
 
@@ -38,7 +38,7 @@ class TaskList(Speaks, command.Lister):  # type: ignore[misc]
                           task["run_at"] if task["state"] == "waiting" else None) for task in rows)
 
 
-class TaskShow(Speaks, command.ShowOne):  # type: ignore[misc]
+class TaskShow(Speaks, command.ShowOne):
     """Show one task and its last runs."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -50,7 +50,7 @@ class TaskShow(Speaks, command.ShowOne):  # type: ignore[misc]
         return _fields(given, answer["task"], runs=runs)
 
 
-class TaskRetry(Speaks, command.Command):  # type: ignore[misc]
+class TaskRetry(Speaks, command.Command):
     """Make tasks due now: those named, or all that failed (--failed) and pass the filters."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -70,7 +70,7 @@ class TaskRetry(Speaks, command.Command):  # type: ignore[misc]
         _each(self, given.task, "retry", "is due now")
 
 
-class TaskCancel(Speaks, command.Command):  # type: ignore[misc]
+class TaskCancel(Speaks, command.Command):
     """Cancel tasks. What runs stops at its next step and leaves nothing half-done."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

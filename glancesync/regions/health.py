@@ -76,8 +76,8 @@ class RegionHealth:
         if error is None:
             for name in {region, source}:
                 self._note(name, None, probe=False)
-        elif getattr(error, "region", None) in (region, source):
-            self._note(error.region, error, probe=False)  # type: ignore[attr-defined]
+        elif (blamed := getattr(error, "region", None)) in (region, source):
+            self._note(blamed, error, probe=False)
 
     # For the prober.
 
