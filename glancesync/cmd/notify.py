@@ -12,8 +12,11 @@ import socket
 import time
 from collections.abc import Mapping
 
+from glancesync import concurrency
+
 LOG = logging.getLogger(__name__)
 _SEND_SECONDS = 1.0
+_PAUSE_SECONDS = 0.02
 
 
 class Notifier:
@@ -66,12 +69,25 @@ class Notifier:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-                sender.settimeout(_SEND_SECONDS)
-                sender.sendto(message.encode(), self._address)
+                sender.setblocking(False)
+                self._put(sender, message.encode())
         except OSError as error:
             if not self._told_failure:
                 self._told_failure = True
                 LOG.warning("systemd cannot be notified at %s: %s", self._address.replace("\0", "@"), error)
+
+    def _put(self, sender: socket.socket, message: bytes) -> None:
+        """Where systemd is behind with reading, the socket calls itself writable and takes nothing: a green
+        `sendto()` with a timeout would try for ever."""
+        deadline = time.monotonic() + _SEND_SECONDS
+        while True:
+            try:
+                sender.sendto(message, self._address)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise
+            concurrency.sleep(_PAUSE_SECONDS)
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float | None:

@@ -7,8 +7,11 @@ from glancesync import concurrency
 
 concurrency.monkey_patch()
 
+import contextlib  # noqa: E402
 import hashlib  # noqa: E402
 import logging  # noqa: E402
+import os  # noqa: E402
+import socket  # noqa: E402
 import sqlite3  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
@@ -19,6 +22,7 @@ import requests  # noqa: E402
 from keystoneauth1 import session, token_endpoint  # noqa: E402
 
 from glancesync import serving  # noqa: E402
+from glancesync.cmd.notify import Notifier  # noqa: E402
 from glancesync.db.clock import now  # noqa: E402
 from glancesync.db.engine import Database  # noqa: E402
 
@@ -41,10 +45,22 @@ def main(path: str) -> None:
         check("lock wait", lambda: wait_for_a_lock(database, path), 4)
         check("abandoned call", lambda: abandon(database), 4)
         check("hashing", lambda: at_once(4, hash_natively), 20)
+        check("a deaf systemd", lambda: notify_nobody(f"{path}.notify"), 10)
 
 
 def check(name: str, function: Callable[[], object], most_seconds: float) -> None:
-    """The hub must go round meanwhile: a pulse of 10 ms may come late by half a second (two cores, others run too)."""
+    """The hub must go round meanwhile: a pulse of 10 ms may come late by half a second.
+
+    What stops the hub stops it each time; a machine with other work takes the processor away now and then.
+    """
+    gaps = [measure(name, function, most_seconds)]
+    while gaps[-1] >= 0.5 and len(gaps) < 3:
+        gaps.append(measure(name, function, most_seconds))
+    assert gaps[-1] < 0.5, f"{name} stopped the hub: {gaps}"
+
+
+def measure(name: str, function: Callable[[], object], most_seconds: float) -> float:
+    """The longest time between two turns of the hub while `function` runs."""
     gaps: list[float] = []
     pulse = concurrency.spawn(feel_pulse, gaps)
     started = time.monotonic()
@@ -53,7 +69,7 @@ def check(name: str, function: Callable[[], object], most_seconds: float) -> Non
     concurrency.kill(pulse)
     print(f"{name}: {seconds:.2f} s, the hub's longest gap {max(gaps, default=0):.3f} s")
     assert seconds < most_seconds, name
-    assert max(gaps, default=0) < 0.5, f"{name} stopped the hub"
+    return max(gaps, default=0)
 
 
 def feel_pulse(gaps: list[float]) -> None:
@@ -123,6 +139,20 @@ def hash_natively() -> None:
     digest = hashlib.sha512()
     for _ in range(8):
         concurrency.run_native(digest.update, chunk)
+
+
+def notify_nobody(path: str) -> None:
+    """A datagram socket whose queue is full calls itself writable and takes nothing."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(path)
+        notifier = Notifier({"NOTIFY_SOCKET": path})
+        with contextlib.suppress(BlockingIOError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+            filler.setblocking(False)
+            while True:
+                filler.sendto(b"x", path)
+        notifier.stopping(1)
 
 
 if __name__ == "__main__":
