@@ -11,7 +11,7 @@ import pytest
 GLANCE_28 = Path(__file__).parents[1] / ".venv-glance28"
 
 pytest_plugins = ["tests.fixtures.cloud", "tests.fixtures.databases", "tests.fixtures.images",
-                  "tests.fixtures.main_job", "tests.fixtures.trusting"]
+                  "tests.fixtures.main_job", "tests.fixtures.trusting", "tests.fixtures.faulty_lab"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

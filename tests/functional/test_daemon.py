@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -77,12 +76,6 @@ def upload(images: ImagesOf, size: int) -> str:
     image_id = str(ours.create("large")["id"])
     ours.upload(image_id, (secrets.token_bytes(1024) + bytes(MIB - 1024) for _ in range(size // MIB)))
     return image_id
-
-
-def segfaults() -> int | None:
-    """How many the kernel told of, None where this user may not ask."""
-    answer = subprocess.run(["dmesg"], capture_output=True, text=True, check=False)
-    return answer.stdout.count("segfault") if answer.returncode == 0 else None
 
 
 def nobody_sees_half(job: MainJob, images: ImagesOf, image_id: str) -> bool:
@@ -200,24 +193,3 @@ def test_one_line_for_each_outcome(life: Life, job: MainJob, images: ImagesOf) -
     assert all(request.startswith("req-") for _task, _image, _region, request, *_rest in copied)
     loggers = {line.split()[4] for line in daemon.log.splitlines()}
     assert {name.partition(".")[0] for name in loggers} == {"glancesync"}, daemon.log
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("rounds", [4, 50])
-def test_start_and_stop_under_work(life: Life, job: MainJob, images: ImagesOf, rounds: int) -> None:
-    """No round crashes (SQLite ends a process whose connection is freed in mid-statement), loses or doubles a thing."""
-    life.configure({"DEFAULT": {"graceful_shutdown_seconds": 0}})
-    before, made = segfaults(), []
-    for number in range(rounds):
-        daemon = life.start()
-        made.append(images("demo").create(f"round {number}", secrets.token_bytes(MIB))["id"])
-        eventually(lambda: daemon.lines("task "), 20, every_seconds=0.01)  # noqa: B023 - used at once
-        assert daemon.stop() == 0, daemon.log
-        assert "Traceback" not in daemon.log, daemon.log
-    assert segfaults() == before
-    life.configure()
-    life.start()
-    job.converge(120)
-    for image_id in made:
-        views = job.wait_for(image_id)
-        assert {view["replica_id"] for view in views.values()} == {image_id}

@@ -21,7 +21,7 @@ from glancesync.model.event import Event, Operation, new_event_id
 from tests.fixtures.fronts import Front, NewFront
 from tests.fixtures.main_job import MainJob, frozen
 from tests.fixtures.polling import eventually
-from tests.fixtures.small_disk import remount
+from tests.fixtures.small_disk import fill, remount
 
 pytest_plugins = ["tests.fixtures.twin", "tests.fixtures.fronts", "tests.fixtures.small_disk"]
 pytestmark = [pytest.mark.lab, pytest.mark.every_glance]
@@ -190,7 +190,7 @@ def test_a_disk_that_takes_nothing(job: MainJob, new_front: NewFront, demo: Sess
     job.wait_for(made)
     if trouble == "full":
         (small_disk / "filler").write_bytes(bytes(100 * 1024))
-        _fill(small_disk / "rest")
+        fill(small_disk / "rest")
     else:
         front.stop()  # what is open for writing keeps a disk from becoming read-only by hand
         remount(small_disk, "ro")
@@ -208,15 +208,6 @@ def test_a_disk_that_takes_nothing(job: MainJob, new_front: NewFront, demo: Sess
         images.delete(image_id)
     job.converge()
     assert "glancesync/filter/" not in front.log, "there is a traceback of the filter"
-
-
-def _fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as stream:
-        try:
-            while stream.write(bytes(1024)):
-                pass
-        except OSError:
-            return
 
 
 @pytest.mark.full
