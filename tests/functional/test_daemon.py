@@ -116,12 +116,17 @@ def test_a_stop_gives_what_runs_its_time(life: Life, job: MainJob, images: Image
     daemon = life.start()
     image_id = upload(images, LARGE)
     job.wait_stored("RegionTwo", image_id, LARGE // 8)
-    assert daemon.stop(120) == 0
+    daemon.send(signal.SIGTERM)
+    daemon.wait_for("stopping: nothing new is started")
+    late = images("demo").create("too late", secrets.token_bytes(1000))["id"]
+    assert daemon.ended(120) == 0
     assert daemon.lines(image_id, "region RegionTwo", "done, in_sync")
     assert not daemon.lines("handed back")
+    assert not daemon.lines("task ", late), "something was claimed after the signal"
     life.configure()
     life.start()
-    job.wait_for(image_id)
+    for each in (image_id, late):
+        job.wait_for(each)
     job.converge()
 
 

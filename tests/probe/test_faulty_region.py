@@ -13,7 +13,7 @@ from tests.fixtures.faults import Answer, Delay, Endless, Fault, Flip, Hang, Res
 from tests.fixtures.faulty_lab import region_of
 from tests.fixtures.faulty_proxy import FaultyProxy
 from tests.fixtures.images import ImagesOf
-from tests.fixtures.main_job import MIB, MainJob
+from tests.fixtures.main_job import MIB, MainJob, View
 from tests.fixtures.polling import eventually
 
 pytestmark = pytest.mark.lab
@@ -72,10 +72,11 @@ USUAL = {"create done, answer lost", "another byte arrives"}
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in USUAL else pytest.mark.full) for name in ROWS])
 def test_one_fault(faulty: FaultyProxy, job: MainJob, images: ImagesOf, name: str) -> None:
-    row = ROWS[name]
+    row, logged = ROWS[name], log_size(job)
     rule = faulty.add(row.method, PATH[row.method], row.fault)
     image_id = images("demo").create(name, secrets.token_bytes(3 * MIB))["id"]
     job.wait_for(image_id, "failed", code=row.code, regions=[TWO])
+    assert_told(job, logged, image_id, row.code)
     job.wait_for(image_id, regions=[THREE])
     assert rule.met
     assert row.heals or images("demo", TWO).find(image_id) is None, "its owner sees nothing of it yet"
@@ -89,12 +90,13 @@ def test_one_fault(faulty: FaultyProxy, job: MainJob, images: ImagesOf, name: st
 @pytest.mark.parametrize("name", REMOVALS)
 def test_one_fault_at_a_removal(faulty: FaultyProxy, job: MainJob, images: ImagesOf, name: str) -> None:
     """The replica is not forgotten, whatever the region answers; the other region's is gone meanwhile."""
-    row = REMOVALS[name]
+    row, logged = REMOVALS[name], log_size(job)
     image_id = images("demo").create(name, secrets.token_bytes(MIB))["id"]
     job.wait_for(image_id)
     rule = faulty.add(row.method, PATH[row.method], row.fault)
     images("demo").delete(image_id)
     job.wait_for(image_id, "failed", code=row.code, regions=[TWO])
+    assert_told(job, logged, image_id, row.code)
     job.wait_for(image_id, "deleted", regions=[THREE])
     assert rule.met
     assert row.heals or images("admin", TWO).find(image_id), "nothing was deleted"
@@ -105,10 +107,26 @@ def test_one_fault_at_a_removal(faulty: FaultyProxy, job: MainJob, images: Image
     job.converge()
 
 
+def log_size(job: MainJob) -> int:
+    return job.lab.server.log_path.stat().st_size
+
+
+def assert_told(job: MainJob, logged: int, image_id: str, code: str) -> None:
+    """The log has a line for the outcome, with the ids of task, image, region and the request that caused it."""
+    task_id = job.tasks(image_id)[TWO]["id"]
+    ids = f" task {task_id} image {image_id} region {TWO} request req-"
+
+    def told() -> list[str]:
+        lines = job.lab.server.log_path.read_bytes()[logged:].decode().splitlines()
+        return [line for line in lines if " INFO " in line and ids in line and f", {code} (" in line]
+
+    eventually(told, 5, what=f"{ids} {code}")
+
+
 def test_the_breaker_opens_is_half_open_and_closes(faulty: FaultyProxy, job: MainJob, lab: Lab,
                                                    images: ImagesOf) -> None:
     """What an operator sees of a region that is ill: in the API, in the log, at each image. The other one works on."""
-    logged = lab.server.log_path.stat().st_size
+    logged = log_size(job)
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         faulty.add(method, "", Answer(503))
     made = [images("demo").create(f"image {number}", secrets.token_bytes(1000))["id"] for number in range(3)]
@@ -141,7 +159,7 @@ def test_the_breaker_opens_is_half_open_and_closes(faulty: FaultyProxy, job: Mai
     job.converge()
 
 
-def breaker(job: MainJob, region: str, state: str) -> dict[str, object] | None:
-    """The region's breaker as GET /v1/regions shows it, if it is in this state."""
-    shown = dict(region_of(job, region)["breaker"])
-    return shown if shown["state"] == state else None
+def breaker(job: MainJob, region: str, state: str) -> View:
+    """The region's breaker as GET /v1/regions shows it; empty if it is not in this state."""
+    shown: View = region_of(job, region)["breaker"]
+    return shown if shown["state"] == state else {}
