@@ -39,6 +39,7 @@ _SWEEP_SECONDS = 3.0
 _LEASES_WITHOUT_A_BEAT = 10
 _LOOK_SECONDS = 0.05
 _POSTPONE_SECONDS = 1.0
+_TOGETHER_SECONDS = 0.03
 
 
 class Worker:
@@ -107,9 +108,10 @@ class Worker:
             self._postpone_paused()
             claimed = self._queue.claim(self._free_slots, room)
             members = Counter(task.image_id for task in claimed)
+            begun_at = self._clock.monotonic()
             gatherings = {image_id: Gathering(count) for image_id, count in members.items()}
             for task in claimed:
-                self._start(TaskHandle(task, Place(gatherings[task.image_id]), self._queue))
+                self._start(TaskHandle(task, Place(gatherings[task.image_id]), self._queue, begun_at))
         finally:
             self._claiming = False
         return len(claimed)
@@ -165,7 +167,10 @@ class Worker:
         if isinstance(claimed, Exception):
             LOG.warning("no task can be claimed: %s", claimed)
         if isinstance(claimed, Exception) or not claimed:
-            self._bell.wait(self._settings.poll_seconds)
+            if self._bell.wait(self._settings.poll_seconds) and self._running:
+                # Runs for one image in several regions end nearly together: the next image's begin together then, and
+                # share what they read of the source.
+                sleep(_TOGETHER_SECONDS)
 
     def _renew_beside_the_hub(self) -> None:
         """In a native thread: while something computes, the hub may not come to `beat()` for longer than a lease."""
