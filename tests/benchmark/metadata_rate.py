@@ -54,9 +54,18 @@ class Bench:
                               PRODUCT: self._product}, rounds)
         print_table(f"Creating {title}", HEADER, [self._row(results, side, base) for side, base in (
             (POSTS, POSTS), (WHOLE, POSTS), (PRODUCT, POSTS), (PRODUCT, WHOLE))])
+        self._print_parts(results, f"Creating {title}")
         results = interleave({PATCHES: self._direct_change, PRODUCT: self._product_change}, rounds)
         print_table(f"Changing name and a property of {title}", HEADER,
                     [self._row(results, side, PATCHES) for side in (PATCHES, PRODUCT)])
+        self._print_parts(results, f"Changing {title}")
+
+    def _print_parts(self, results: Results, title: str) -> None:
+        """For one image in one region, so that what a request costs can be told from how many there are."""
+        parts, share = ("server", "Glances", "Keystone", "own"), 1000 / self._count / len(self._cloud.targets)
+        print_table(f"{title}: CPU milliseconds of each by process", ("who", *parts), [
+            (name, *(f"{results.values(name, f'cpu {part}').median * share:.0f}" for part in parts))
+            for name in results.sides])
 
     def _row(self, results: Results, side: str, base: str) -> Row:
         seconds = results.values(side, "seconds")

@@ -89,6 +89,9 @@ class Bench:
                          results.ratio(PRODUCT, name, "seconds").text(),
                          results.ratio(PRODUCT, name, "cpu").text(), f"{results.values(name, 'reads').median:.0f}",
                          f"{results.values(name, 'bytes').median / mebibytes / MIB:.2f}"))
+        parts = ("server", "Glances", "Keystone", "own")
+        print_table(f"CPU seconds of the same, by process ({mebibytes} MiB)", ("who", *parts[:3], "copying program"), [
+            (name, *(f"{results.values(name, f'cpu {part}').median:.1f}" for part in parts)) for name in sides])
         peak = results.values(PRODUCT, "peak_mib")
         print_table(f"{mebibytes} MiB to {len(self._cloud.targets)} regions, {rounds} rounds; glancesync's server held "
                     f"at most {peak.high:.0f} MiB in memory", HEADER, rows)
