@@ -35,7 +35,7 @@ from glancesync.sync.tee import Tee  # noqa: E402
 from glancesync.tasks.handle import TaskHandle  # noqa: E402
 from tests.benchmark.rounds import Sample, interleave, new_parser, parse, print_table  # noqa: E402
 
-TEE, CURLS, HASH = "glancesync's tee", "curl | tee | two curls", "sha512 alone"
+TEE, CURLS, HASH = "glancesync's tee", "curl, tee, two curls", "sha512 alone"
 CURL = ["curl", "--silent", "--show-error", "--fail"]
 HEADER = ("who", "CPU s per GiB: median (spread)", "ratio to the curls (spread)", "seconds (spread)")
 
@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _per_gib(cpu: object, mebibytes: int) -> str:
-    return " ".join(f"{getattr(cpu, name) * 1024 / mebibytes:.2f}" for name in ("median", "low", "high"))
+    median, low, high = (f"{getattr(cpu, name) * 1024 / mebibytes:.2f}" for name in ("median", "low", "high"))
+    return f"{median} ({low} to {high})"
 
 
 @contextmanager
