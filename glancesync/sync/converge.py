@@ -95,8 +95,8 @@ class Converger:
                                   "changes it at the same time")
 
     def _look_at_source(self, image_id: str, handle: RunHandle) -> tuple[Image | None, float]:
-        """The image, and the moment at which the look at it began. Runs for other regions may share it: it began after
-        all that this run was asked for, and is young. Only Glance's own 404 makes it None."""
+        """The image, and the moment at which the look at it had ended. Runs for other regions may share it: it began
+        after all that this run was asked for, and is young. Only Glance's own 404 makes it None."""
         client = self._context.source_client()
         return self._looks.get((client, image_id), lambda: client.find_image(image_id), since=handle.begun_at)
 

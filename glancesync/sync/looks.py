@@ -22,6 +22,7 @@ MAX_AGE_SECONDS = 1.0
 @dataclass(kw_only=True)
 class _Look:
     begun_at: float
+    ended_at: float = 0.0
     ended: Event = field(default_factory=Event)
     succeeded: bool = False
     seen: Any = None
@@ -36,22 +37,22 @@ class SharedLooks:
         self._looks: OrderedDict[Hashable, _Look] = OrderedDict()
 
     def get(self, key: Hashable, ask: Callable[[], Seen], *, since: float) -> tuple[Seen, float]:
-        """What `ask()` returns, or returned to another run, and the moment at which that look began, which is not
-        before `since`. Raises what its own `ask` raises: errors of others are not shared."""
+        """What `ask()` returns, or returned to another run in a look that began at `since` or later; and the moment at
+        which that look had ended. Raises what its own `ask` raises: errors of others are not shared."""
         found = self._find(key, since)
         if found is not None:
             found.ended.wait()
             if found.succeeded and self._is_fresh(found):
-                return found.seen, found.begun_at
+                return found.seen, found.ended_at
         look = self._begin(key)
         try:
             look.seen = ask()
-            look.succeeded = True
+            look.ended_at, look.succeeded = self._clock.monotonic(), True
         finally:
             look.ended.send()
             if not look.succeeded and self._looks.get(key) is look:
                 del self._looks[key]
-        return look.seen, look.begun_at
+        return look.seen, look.ended_at
 
     def _find(self, key: Hashable, since: float) -> _Look | None:
         found = self._looks.get(key)

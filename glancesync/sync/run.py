@@ -49,8 +49,8 @@ class RunHandle(Protocol):
 @dataclass(kw_only=True)
 class Run:
     """One run of one pair: who takes part, and how many bytes it moved. `seen_at` is the moment at which the look at
-    the source began, `members` are the replica's as far as they are known. `replica` is how the last action itself saw
-    it afterwards, None where it did not look; what the region answered to a change counts as a look where
+    the source had ended, `members` are the replica's as far as they are known. `replica` is how the last action itself
+    saw it afterwards, None where it did not look; what the region answered to a change counts as a look where
     `believes_answers`."""
 
     image_id: str
