@@ -165,12 +165,12 @@ class Worker:
             self._stopped.send()
 
     def _claim_or_wait(self) -> None:
+        self._let_siblings_end()
         claimed = self._runner.guard("claim tasks", self.run_once)
         if isinstance(claimed, Exception):
             LOG.warning("no task can be claimed: %s", claimed)
         if isinstance(claimed, Exception) or not claimed:
             self._bell.wait(self._settings.poll_seconds)
-            self._let_siblings_end()
 
     def _let_siblings_end(self) -> None:
         """Runs for one image in several regions end nearly together. When their slots are filled together, the next
