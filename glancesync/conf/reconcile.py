@@ -9,6 +9,11 @@ from oslo_config import cfg
 OPTS = [
     cfg.IntOpt("reconcile_interval_seconds", mutable=True, default=1200, min=0,
                help="Seconds between two comparisons of all images of all regions. 0: only at start and by hand."),
+    cfg.IntOpt("members_interval_seconds", mutable=True, default=21600, min=0,
+               help="How long at most the timer's comparisons may take to find members of a shared image that changed "
+                    "though the filter did not report it. No listing shows members, so each of these comparisons asks "
+                    "for those of a part of the images, a request for each and each region. The first comparison after "
+                    "a start, and each that is asked for, asks for all. 0: all of them do."),
     cfg.BoolOpt("reconcile_at_start", default=True, help="Compare everything once when the server starts."),
     cfg.IntOpt("scrub_interval_seconds", mutable=True, default=0, min=0,
                help="How often a sample of the verified replicas is downloaded and hashed again. One whose stored "
@@ -23,6 +28,7 @@ OPTS = [
 @dataclass(frozen=True, kw_only=True)
 class ReconcileSettings:
     reconcile_interval_seconds: int = 1200
+    members_interval_seconds: int = 21600
     reconcile_at_start: bool = True
     list_page_size: int = 200
     scrub_interval_seconds: int = 0

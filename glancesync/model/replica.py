@@ -21,7 +21,7 @@ class ReplicaState(Explained):
         _NOTHING)
     IN_SYNC = (
         "in_sync", "Metadata, members and status are the image's, and the bytes were verified.",
-        "It is looked at again after each change and in each comparison.", _NOTHING)
+        "It is looked at again after each change and in each comparison (its members in turns).", _NOTHING)
     FAILED = (
         "failed", "The last run ended in an error; the reason code says which.",
         "What may pass is tried again with growing delays, for ever; the rest waits for an event, a comparison or an "

@@ -111,8 +111,11 @@ def upload_session(session: Session, idle_seconds: float, answer_seconds: float)
 
 
 def _pieces(data: Any) -> list[Any]:
-    """A large chunk in pieces, since a socket's timeout bounds a whole send."""
-    if not isinstance(data, bytes) or len(data) <= 2 * _PIECE_BYTES:
+    """A large chunk in pieces, since a socket's timeout bounds a whole send. A view of it, since a green socket slices
+    what is left after each partial send."""
+    if not isinstance(data, bytes):
         return [data]
     view = memoryview(data)
+    if len(data) <= 2 * _PIECE_BYTES:
+        return [view]
     return [view[start:start + _PIECE_BYTES] for start in range(0, len(view), _PIECE_BYTES)]

@@ -28,6 +28,7 @@ from glancesync.sync.findings import Finding, PassReport
 from glancesync.sync.new_ids import region_problems
 from glancesync.sync.reconcile import Reconciler
 from glancesync.sync.records import new_pass_id
+from glancesync.sync.rotation import Turns
 from glancesync.sync.rows import ensure_rows, regions_with_rows
 from glancesync.sync.strategy import select_region_names
 from glancesync.tasks.queue import TaskQueue
@@ -99,15 +100,16 @@ class Service:
             return self._submit_images(image_ids, regions, trigger=Trigger.API, request_id=request_id)
         return self.reconcile(PassReport(), regions=regions, trigger=Trigger.API, request_id=request_id)
 
-    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None,
+    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
                   trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None) -> list[Task]:
         """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
-        comparisons missed, if the source can be believed. Returns the first tasks, `report` counts them all."""
+        comparisons missed, if the source can be believed. Returns the first tasks, `report` counts them all. `turns`:
+        whose members are asked for though nothing stands out, None: everybody's."""
         self._context.trust.prepare()
         report.id = new_pass_id(self._clock.now())
         submission = Submission(trigger=trigger, request_id=request_id)
         tasks: list[Task] = []
-        for batch in _batches(self._reconciler.compare(report, regions=regions)):
+        for batch in _batches(self._reconciler.compare(report, regions=regions, turns=turns)):
             missing = [(finding.image_id, finding.region) for finding in batch if finding.missing]
             if missing:
                 self._context.records.mark_missing(report.id, missing)

@@ -21,6 +21,7 @@ from glancesync.service.events import purge_events
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
 from glancesync.sync.findings import PassReport
+from glancesync.sync.rotation import Turns
 from glancesync.tasks.queue import TaskQueue
 
 LOG = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ Guard = Callable[..., Any]
 
 
 class ReconcileTimer:
-    """One pass at start, one whenever it is asked for, and one every `reconcile_interval_seconds`."""
+    """One pass at start, one whenever it is asked for, and one every `reconcile_interval_seconds`. These last ask for
+    the members of some shared images only, so that each has its turn in `members_interval_seconds`."""
 
     def __init__(self, *, service: Service, settings: ReconcileSettings, clock: Clock, doorbell: Doorbell,
                  guard: Guard) -> None:
@@ -42,12 +44,14 @@ class ReconcileTimer:
         self._settings = settings
         self._clock = clock
         self._doorbell = doorbell
+        self._seen: dict[str, float] = {}
 
     def run_forever(self) -> None:
         delay = 0.0 if self._settings.reconcile_at_start else self._interval()
         soon = _RETRY_SECONDS
         while True:
-            self._doorbell.wait(delay)
+            if self._doorbell.wait(delay):
+                self._seen.clear()  # whoever rings has a reason to look at everything
             if self._guard("compare all images", self.run_once) is True:
                 delay, soon = self._interval(), _RETRY_SECONDS
             else:  # a region that is away for days must not have all others listed again and again
@@ -57,8 +61,9 @@ class ReconcileTimer:
         """Whether the pass saw every region; a pass that did not is repeated soon."""
         report = PassReport()
         started = self._clock.monotonic()
+        turns = Turns(now=started, interval_seconds=self._settings.members_interval_seconds, before=dict(self._seen))
         try:
-            self._service.reconcile(report)
+            self._service.reconcile(report, turns=turns)
         except GlanceSyncError as error:
             LOG.warning("comparing all images broke off and is repeated soon: %s", error)
             return False
@@ -67,6 +72,7 @@ class ReconcileTimer:
             LOG.info("compared %d images with %d of %s: %d to be looked at, %d replicas without an image, %d images "
                      "that are not ours%s", report.images, seen.images, name, seen.findings, seen.surplus, seen.foreign,
                      f"; broke off: {seen.error}" if seen.error else "")
+        self._seen.update((name, started) for name, seen in report.regions.items() if seen.error is None)
         LOG.info("the comparison took %.1f s and submitted %d tasks", seconds, report.tasks)
         return all(seen.error is None for seen in report.regions.values())
 

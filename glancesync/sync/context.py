@@ -51,9 +51,10 @@ class SyncContext:
         return target.find_image(record.stranger_id, with_members=False)
 
     def find_unseen(self, region: str, source: Image | None, replica: Image | None, record: ReplicaRecord | None, *,
-                    dry: bool) -> str | None:
+                    since: float | None) -> str | None:
         """Why nothing may follow from what the region does not show, None where it shows what is looked for or is seen
-        whole. `dry`: nothing may change anywhere."""
+        whole. Where a replica is to be made the look may be one that began for another run after `since`: that an id is
+        used up is never taken from it. `since` None: nothing may change anywhere."""
         ours = record is not None and record.origin in (Origin.CREATED, Origin.ADOPTED)
         if record is not None and ours:
             shown = replica is not None and replica.id == record.replica_id
@@ -63,7 +64,9 @@ class SyncContext:
                    else record is not None and ours and record.state is not ReplicaState.DELETED)
         if shown or not matters:
             return None
-        return self.sight.peek(region) if dry else self.sight.look(region)
+        if since is None:
+            return self.sight.peek(region)
+        return self.sight.look(region, since=since if source is not None else None)
 
     def find_namesake(self, target: RegionClient, source: Image) -> Image | None:
         """An image that a user of the region would take for this one, and that no image of ours explains."""

@@ -16,6 +16,7 @@ from glancesync.regions.client import RegionClient
 from glancesync.sync.codes import Code
 from glancesync.sync.context import SyncContext
 from glancesync.sync.execute import Executor
+from glancesync.sync.looks import SharedLooks
 from glancesync.sync.plan import IN_MAKING, plan_replica
 from glancesync.sync.records import PairRecord
 from glancesync.sync.run import Run, RunHandle
@@ -48,6 +49,7 @@ class Converger:
         self._records = context.records
         self._executor = executor
         self._clock = context.clock
+        self._looks = SharedLooks(context.clock)
 
     def converge(self, image_id: str, region: str, handle: RunHandle) -> Converged:
         """Raises GlanceSyncErrors after noting them in the pair's record; LeaseLostError and TaskCancelledError are
@@ -61,22 +63,29 @@ class Converger:
 
     def plan(self, image_id: str, region: str) -> Plan:
         """What a run would do now. Changes nothing anywhere."""
-        return PARKED if self._is_gone(region) else plan_replica(self._look(image_id, region, dry=True))
+        if self._is_gone(region):
+            return PARKED
+        source = self._context.source_client().find_image(image_id)
+        return plan_replica(self._look(image_id, region, source))
 
     def _converge(self, image_id: str, region: str, handle: RunHandle) -> Converged:
-        moved, seen = 0, None
+        moved, seen, kept = 0, None, None
         if self._is_gone(region):
             return Converged(plan=PARKED, bytes_moved=0)
         for _ in range(MAX_ROUNDS):
             handle.check()
-            situation = self._look(image_id, region, seen=seen)
-            self._keep(situation)
+            source, seen_at = self._look_at_source(image_id, handle)
+            situation = self._look(image_id, region, source, since=handle.begun_at, seen=seen)
+            self._keep(situation, is_new=source is not kept)
+            kept = source
             plan = plan_replica(situation)
             if not plan.actions:
                 self._note_end(situation, plan)
                 return Converged(plan=_look_at_removal_again(plan, situation), bytes_moved=moved)
-            run = Run(image_id=image_id, region=region, source=situation.source, handle=handle,
-                      reader=self._context.source_client(), target=self._context.directory.client(region))
+            run = Run(image_id=image_id, region=region, source=source, handle=handle, seen_at=seen_at,
+                      reader=self._context.source_client(), target=self._context.directory.client(region),
+                      members=situation.replica.members if situation.replica is not None else None,
+                      believes_answers=_believes_answers(situation))
             try:
                 self._executor.execute(plan.actions, run)
             except (IdBurnedError, ReplicaTakenError) as error:
@@ -85,17 +94,24 @@ class Converger:
         raise RegionConflictError(f"image {image_id} in {region} did not settle in {MAX_ROUNDS} rounds; somebody else "
                                   "changes it at the same time")
 
-    def _look(self, image_id: str, region: str, *, dry: bool = False, seen: Image | None = None) -> Situation:
-        """Read both sides and the record. Only Glance's own 404 makes an image None. `dry`: change nothing. `seen`: the
-        replica, when it was read a moment ago."""
+    def _look_at_source(self, image_id: str, handle: RunHandle) -> tuple[Image | None, float]:
+        """The image, and the moment at which the look at it had ended. Runs for other regions may share it: it began
+        after all that this run was asked for, and is young. Only Glance's own 404 makes it None."""
+        client = self._context.source_client()
+        return self._looks.get((client, image_id), lambda: client.find_image(image_id), since=handle.begun_at)
+
+    def _look(self, image_id: str, region: str, source: Image | None, *, since: float | None = None,
+              seen: Image | None = None) -> Situation:
+        """Read the replica and the record. Only Glance's own 404 makes an image None. `since` None: change nothing;
+        else looks of others that began after that moment may be shared. `seen`: the replica, when it was seen a moment
+        ago."""
         known = self._records.read(image_id, region)
         target = self._context.directory.client(region)
-        source = self._context.source_client().find_image(image_id)
         replica = _find_replica(target, image_id, known.replica, seen)
         stranger = self._context.find_replaced(target, replica, known.replica)
         if source is not None and replica is None and self._is_to_be_made(source, region, known):
             stranger = stranger or self._context.find_namesake(target, source)
-        unseen = self._context.find_unseen(region, source, replica, known.replica, dry=dry)
+        unseen = self._context.find_unseen(region, source, replica, known.replica, since=since)
         return self._context.situation(image_id, region, source=source, replica=replica, known=known, stranger=stranger,
                                        unseen=unseen)
 
@@ -107,10 +123,11 @@ class Converger:
         settled = known.replica is not None and known.replica.choice is not None
         return source.has_bytes and bool(source.name) and not settled and self._context.is_wanted(region)
 
-    def _keep(self, situation: Situation) -> None:
-        """Write down what was seen and later decisions rest on."""
+    def _keep(self, situation: Situation, *, is_new: bool) -> None:
+        """Write down what was seen and later decisions rest on. `is_new`: the source was looked at since the last."""
         if situation.source is not None:
-            self._records.note_image(situation.source, now=situation.now)
+            if is_new:
+                self._records.note_image(situation.source, now=situation.now)
             if situation.removal is not None:
                 self._records.forget_removal(situation.image_id, before=situation.now - _REMOVAL_RACE_SECONDS)
             if situation.record is not None and situation.record.missing_since is not None:
@@ -149,6 +166,14 @@ class Converger:
         self._records.update(image_id, region, state=state, reason_code=error.code, reason=str(error))
 
 
+def _believes_answers(situation: Situation) -> bool:
+    """Whether what the region answers to a change is taken for how the replica is now. Where a replica differs though
+    its image is as it was when both were the same, somebody changes it, or the region keeps other values than it
+    answers: that is looked at again."""
+    source, record = situation.source, situation.record
+    return source is not None and (record is None or record.source_updated_at != source.updated_at)
+
+
 def _look_at_removal_again(plan: Plan, situation: Situation) -> Plan:
     """An image is there though its removal was reported a moment ago. Unless it goes now, that is no proof: it must not
     wait for a day when the image is not shown for another reason."""
@@ -162,8 +187,9 @@ def _find_replica(target: RegionClient, image_id: str, record: ReplicaRecord | N
                   seen: Image | None = None) -> Image | None:
     """The image that is, or stands for, the replica: under the mapped id, or else (in a region that came back older
     than the mapping) under the image's own."""
-    if seen is not None and record is not None and record.replica_id == seen.id and seen.visibility != "shared":
-        return seen  # a shared one was read without its members
+    if seen is not None and record is not None and record.replica_id == seen.id and (
+            seen.visibility != "shared" or seen.members is not None):
+        return seen
     if record is None or record.replica_id is None or record.replica_id == image_id:
         return target.find_image(image_id)
     found = target.find_image(record.replica_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import singledispatchmethod
 
 from glancesync.clock import Clock
@@ -48,7 +49,7 @@ class Executor:
         """Raises what the clients raise, SourceUntrustedError, LeaseLostError and TaskCancelledError; what was done
         until then stays done and the next plan goes on from there."""
         if run.source is not None:
-            self._ensure_itself()
+            self._ensure_itself(run)
         for action in actions:
             run.handle.report(step=type(action).__name__)
             run.handle.ensure_lease()
@@ -62,6 +63,7 @@ class Executor:
     @_do.register
     def _create(self, action: act.CreateReplica, run: Run) -> None:
         self._identity.create(action.new, run)
+        run.members = ()  # it never was anything but private
 
     @_do.register
     def _copy(self, action: act.CopyBytes, run: Run) -> None:
@@ -81,7 +83,7 @@ class Executor:
         if replica.digest and is_known_algorithm(replica.digest.algorithm):
             self._algorithms[run.region] = replica.digest.algorithm
         digest = check_copy(result, replica, run.region)
-        run.replica = replica
+        run.replica = replace(replica, members=run.members)
         self._note(run, digest=digest, size=result.size, rate_bytes_per_second=result.size / seconds,
                    verified_at=self._clock.now() if digest else None)
 
@@ -121,14 +123,18 @@ class Executor:
 
     @_do.register
     def _update(self, action: act.UpdateReplica, run: Run) -> None:
-        run.target.update_image(action.replica_id, action.changes)
+        shown = run.target.update_image(action.replica_id, action.changes)
+        if run.believes_answers:
+            run.replica = replace(shown, members=run.members)
 
     @_do.register
     def _remove_member(self, action: act.RemoveMember, run: Run) -> None:
+        run.members = None
         run.target.remove_member(action.replica_id, action.member_id)
 
     @_do.register
     def _set_member(self, action: act.SetMember, run: Run) -> None:
+        run.members = None
         if action.add:
             run.target.add_member(action.replica_id, action.member_id)
         if not action.add or action.status != "pending":
@@ -156,10 +162,10 @@ class Executor:
     def _take_new_id(self, action: act.TakeNewId, run: Run) -> None:
         self._identity.take_new_id(action.reason, run)
 
-    def _ensure_itself(self) -> None:
+    def _ensure_itself(self, run: Run) -> None:
         """A Glance that stands in the place of the cascading one (a cascaded one, an old copy) has images of
-        the same ids: following it would overwrite every replica."""
-        problem = self._trust.why_another()
+        the same ids: following it would overwrite every replica. It is asked after it showed the image."""
+        problem = self._trust.why_another(since=run.seen_at)
         if problem is not None:
             raise SourceUntrustedError(problem, retry_after_seconds=HELD_SECONDS)
 

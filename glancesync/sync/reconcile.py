@@ -26,6 +26,7 @@ from glancesync.sync.findings import FOREIGN_TOLD, Finding, PassReport, RegionRe
 from glancesync.sync.members import Members, read_members
 from glancesync.sync.plan import plan_replica
 from glancesync.sync.records import PairRecord
+from glancesync.sync.rotation import Turns, is_asked
 from glancesync.sync.situation import Plan
 from glancesync.sync.stranger import is_namesake
 from glancesync.sync.windows import Cursor, in_parts, list_all
@@ -42,6 +43,7 @@ class _Side:
     images: Cursor[Image]
     records: Cursor[ReplicaRecord]
     report: RegionReport
+    turns: Turns | None
 
 
 class Reconciler:
@@ -53,14 +55,15 @@ class Reconciler:
         self._records = context.records
         self._page_size = context.page_size
 
-    def compare(self, report: PassReport, *, regions: Collection[str] | None = None,
-                dry: bool = False, after: str = "") -> Iterator[Finding]:
+    def compare(self, report: PassReport, *, regions: Collection[str] | None = None, dry: bool = False,
+                after: str = "", turns: Turns | None = None) -> Iterator[Finding]:
         """What stands out, lazily; `report` is filled on the way. A region that is not seen whole is left out. `dry`:
-        nothing may change anywhere. `after`: only the windows that begin after the one that ended with this id. Raises
-        what listing the source raises."""
+        nothing may change anywhere. `after`: only the windows that begin after the one that ended with this id.
+        `turns`: whose members are asked for though nothing stands out (None: everybody's). Raises what listing the
+        source raises."""
         source = self._context.source_client()
         names = [each.name for each in self._directory.cascaded() if regions is None or each.name in regions]
-        sides = {name: self._open(name, report, dry=dry, after=after) for name in names}
+        sides = {name: self._open(name, report, dry=dry, after=after, turns=turns) for name in names}
         begin = after
         for window, last in self._windows(source, report, after):
             members = Members(source)
@@ -70,7 +73,7 @@ class Reconciler:
                         yield replace(finding, window=begin)
             begin = last or begin
 
-    def _open(self, name: str, report: PassReport, *, dry: bool, after: str) -> _Side:
+    def _open(self, name: str, report: PassReport, *, dry: bool, after: str, turns: Turns | None) -> _Side:
         client, sight = self._directory.client(name), self._context.sight
         report.regions[name] = RegionReport()
         try:
@@ -79,7 +82,7 @@ class Reconciler:
             report.regions[name].error = str(error)
         if report.regions[name].error is not None:
             LOG.warning("region %s is left out of this comparison: %s", name, report.regions[name].error)
-        return _Side(client=client, report=report.regions[name], canaries=sight.canary_ids(name),
+        return _Side(client=client, report=report.regions[name], canaries=sight.canary_ids(name), turns=turns,
                      images=Cursor(list_all(client, self._page_size), lambda image: image.id, after=after),
                      records=Cursor(self._records.iterate(name, after=after), lambda record: record.image_id))
 
@@ -120,16 +123,20 @@ class Reconciler:
     def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],  # noqa: PLR0913
                       records: Mapping[str, ReplicaRecord], members: Members, region: str) -> Iterator[Finding]:
         replica_members = Members(side.client)
-        read_members(members, window, replica_members, images)
+        asked = {image_id: image for image_id, image in window.items()
+                 if is_asked(side.turns, image, records.get(image_id), region)}
+        read_members(members, asked, replica_members, images)
         for image_id, image in window.items():
             record = records.get(image_id)
             replica = images.get(image_id)
             if record and record.replica_id and record.replica_id != image_id:
                 mapped = side.client.find_image(record.replica_id, with_members=False)
                 replica = replica if mapped is None and record.origin is not Origin.INTENDED else mapped
-            if replica is not None and replica.visibility == "shared":
+            source = image
+            if image_id in asked and replica is not None and replica.visibility == "shared":
                 replica = replace(replica, members=replica_members.get(replica.id))
-            source = replace(image, members=members.get(image.id)) if image.visibility == "shared" else image
+            if image_id in asked and image.visibility == "shared":
+                source = replace(image, members=members.get(image.id))
             plan = plan_replica(self._context.situation(
                 image_id, region, source=source, replica=replica, known=PairRecord(replica=record, removal=None),
                 stranger=self._find_stranger(side.client, image, replica, record)))

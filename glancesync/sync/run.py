@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from glancesync.model.image import Image
+from glancesync.model.image import Image, Member
 from glancesync.model.task import Task
 from glancesync.regions.client import RegionClient
 
@@ -28,6 +28,11 @@ class RunHandle(Protocol):
         """The task as it was claimed: who asked, and with which request id."""
 
     @property
+    def begun_at(self) -> float:
+        """A moment (`clock.monotonic()`) after every request that this run answers. Runs that were claimed together
+        have the same."""
+
+    @property
     def gathering(self) -> Barrier:
         """The runs of the same image that were claimed together."""
 
@@ -43,8 +48,10 @@ class RunHandle(Protocol):
 
 @dataclass(kw_only=True)
 class Run:
-    """One run of one pair: who takes part, and how many bytes it moved. `replica` is how the last action itself saw it
-    afterwards, None where it did not look."""
+    """One run of one pair: who takes part, and how many bytes it moved. `seen_at` is the moment at which the look at
+    the source had ended, `members` are the replica's as far as they are known. `replica` is how the last action itself
+    saw it afterwards, None where it did not look; what the region answered to a change counts as a look where
+    `believes_answers`."""
 
     image_id: str
     region: str
@@ -52,5 +59,8 @@ class Run:
     reader: RegionClient
     target: RegionClient
     handle: RunHandle
+    seen_at: float
+    believes_answers: bool = False
+    members: tuple[Member, ...] | None = None
     bytes_moved: int = 0
     replica: Image | None = None

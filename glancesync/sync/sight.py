@@ -34,6 +34,7 @@ from glancesync.model.image import ImageChanges
 from glancesync.regions.client import RegionClient
 from glancesync.regions.directory import RegionDirectory
 from glancesync.sync.facts import write_guard
+from glancesync.sync.looks import SharedLooks
 from glancesync.sync.new_ids import NewIdBrake
 from glancesync.sync.situation import UNSEEN_SECONDS
 from glancesync.sync.trust import SourceTrust, canary_image
@@ -70,10 +71,14 @@ class RegionSight:
         self._directory = directory
         self._clock = clock
         self._blind: dict[str, float] = {}
+        self._looks = SharedLooks(clock)
 
-    def look(self, region: str) -> str | None:
+    def look(self, region: str, *, since: float | None = None) -> str | None:
         """Why the region is not seen whole, None when it is. Makes its canary where it has none, unless the catalog may
-        have changed regions: then it is as `peek`. Raises what asking the region raises."""
+        have changed regions: then it is as `peek`. `since`: a look will do that began for another run after that
+        moment. Raises what asking the region raises."""
+        if since is not None:
+            return self._looks.get(self._directory.client(region), lambda: self.look(region), since=since)[0]
         guard = self._read(region)
         if guard.problem is not None and self._clock.monotonic() < self._blind.get(region, 0.0):
             return guard.problem

@@ -27,6 +27,7 @@ from glancesync.sync.brake import Brake
 from glancesync.sync.codes import Code
 from glancesync.sync.facts import find_fact, set_fact
 from glancesync.sync.guard import Trust, fell_too_far
+from glancesync.sync.looks import SharedLooks
 
 LOG = logging.getLogger(__name__)
 CANARY_NAME = "glancesync canary: do not delete"
@@ -57,6 +58,7 @@ class SourceTrust:
         self._directory = directory
         self._settings = settings
         self._clock = clock
+        self._looks = SharedLooks(clock)
 
     @property
     def delete_adopted(self) -> bool:
@@ -85,9 +87,12 @@ class SourceTrust:
         code, problem = self._problem(self._database.read(_read_facts))
         return Trust(problem_code=code, problem=problem, latch=self.brake.latch())
 
-    def why_another(self) -> str | None:
+    def why_another(self, *, since: float | None = None) -> str | None:
         """Why the cascading Glance may be another one than we know, None when it is that one. Before the first
-        comparison none is known."""
+        comparison none is known. `since`: a look will do that began for another run after that moment."""
+        if since is not None:
+            key = (self._source(), *self._identity().values())
+            return self._looks.get(key, self.why_another, since=since)[0]
         if self.canary_id() is None:
             return None
         trust = self.look()

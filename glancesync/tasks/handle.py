@@ -11,10 +11,12 @@ from glancesync.tasks.queue import TaskQueue
 
 
 class TaskHandle:
-    """`gathering` is this run's place among those of the same image that were claimed together."""
+    """`gathering` is this run's place among those of the same image that were claimed together; `begun_at` a moment
+    of the worker's monotonic clock after the claim."""
 
-    def __init__(self, task: Task, gathering: Place, queue: TaskQueue) -> None:
+    def __init__(self, task: Task, gathering: Place, queue: TaskQueue, begun_at: float) -> None:
         self.task = task
+        self.begun_at = begun_at
         self.gathering = gathering
         self._queue = queue
         self._progress = Progress()

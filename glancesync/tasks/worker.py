@@ -39,6 +39,8 @@ _SWEEP_SECONDS = 3.0
 _LEASES_WITHOUT_A_BEAT = 10
 _LOOK_SECONDS = 0.05
 _POSTPONE_SECONDS = 1.0
+#: How long the slots of a run that ended wait for its siblings to end too, in looks of _LOOK_SECONDS / 5.
+_SIBLING_LOOKS = 20
 
 
 class Worker:
@@ -55,6 +57,7 @@ class Worker:
         self._pool = GreenPool(settings.max_tasks)
         self._running: dict[ClaimKey, tuple[TaskHandle, GreenThread]] = {}
         self._in_region: Counter[str] = Counter()
+        self._half_ended: set[str] = set()
         self._bell = Doorbell()
         self._claiming = False
         self._stopping = Event()
@@ -107,9 +110,10 @@ class Worker:
             self._postpone_paused()
             claimed = self._queue.claim(self._free_slots, room)
             members = Counter(task.image_id for task in claimed)
+            begun_at = self._clock.monotonic()
             gatherings = {image_id: Gathering(count) for image_id, count in members.items()}
             for task in claimed:
-                self._start(TaskHandle(task, Place(gatherings[task.image_id]), self._queue))
+                self._start(TaskHandle(task, Place(gatherings[task.image_id]), self._queue, begun_at))
         finally:
             self._claiming = False
         return len(claimed)
@@ -161,11 +165,21 @@ class Worker:
             self._stopped.send()
 
     def _claim_or_wait(self) -> None:
+        self._let_siblings_end()
         claimed = self._runner.guard("claim tasks", self.run_once)
         if isinstance(claimed, Exception):
             LOG.warning("no task can be claimed: %s", claimed)
         if isinstance(claimed, Exception) or not claimed:
             self._bell.wait(self._settings.poll_seconds)
+
+    def _let_siblings_end(self) -> None:
+        """Runs for one image in several regions end nearly together. When their slots are filled together, the next
+        image's runs begin together and share what they read of the source. A slow sibling is waited for once."""
+        for _ in range(_SIBLING_LOOKS):
+            if not self._half_ended:
+                return
+            sleep(_LOOK_SECONDS / 5)
+        self._half_ended.clear()
 
     def _renew_beside_the_hub(self) -> None:
         """In a native thread: while something computes, the hub may not come to `beat()` for longer than a lease."""
@@ -219,8 +233,15 @@ class Worker:
     def _forget(self, handle: TaskHandle) -> None:
         handle.gathering.leave()
         del self._running[claim_key(handle.task)]
+        self._note_siblings(handle.task.image_id)
         self._in_region[handle.task.region] -= 1
         self.ring()
+
+    def _note_siblings(self, image_id: str) -> None:
+        if any(other.task.image_id == image_id for other, _thread in self._running.values()):
+            self._half_ended.add(image_id)
+        else:
+            self._half_ended.discard(image_id)
 
     def _flag(self, key: ClaimKey, error: RunStoppedError) -> None:
         if key in self._running:

@@ -46,6 +46,10 @@ class Results:
     def __init__(self) -> None:
         self._samples: dict[str, list[Sample]] = {}
 
+    @property
+    def sides(self) -> list[str]:
+        return sorted(self._samples)
+
     def add(self, side: str, sample: Sample) -> None:
         self._samples.setdefault(side, []).append(sample)
 
@@ -57,9 +61,13 @@ class Results:
         return spread([one[measure] / other[measure]
                        for one, other in zip(self._samples[side], self._samples[base], strict=True)])
 
+    def total(self, side: str, measure: str) -> float:
+        """The sum of all rounds."""
+        return sum(sample[measure] for sample in self._samples[side])
+
     def total_ratio(self, side: str, base: str, measure: str) -> str:
         """The sums of all rounds, one over the other: for what is measured in coarse steps."""
-        own, other = (sum(sample[measure] for sample in self._samples[name]) for name in (side, base))
+        own, other = (self.total(name, measure) for name in (side, base))
         return f"{own / other:.2f}" if other else "-"
 
 

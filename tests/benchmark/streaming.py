@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One large image to two regions: glancesync against curl, glance-download and python-glanceclient.
 
-    python -m tests.benchmark.streaming [--quick] [--rounds 5] [--mebibytes 256 1024] [--against ...]
+    python -m tests.benchmark.streaming [--quick] [--rounds 2] [--mebibytes 256 1024] [--against ...]
 
     glancesync       from POST /v1/sync to the last replica that its API calls in sync: records made out of reach, one
                      read, two uploads, sizes and hashes compared, revealed, looked at again
@@ -41,7 +41,7 @@ OCTETS = ("--header", "Content-Type: application/octet-stream")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = new_parser(__doc__, rounds=5, quick_rounds=1)
+    parser = new_parser(__doc__, rounds=2, quick_rounds=1)
     parser.add_argument("--mebibytes", type=int, nargs="+")
     parser.add_argument("--against", nargs="*", choices=(PIPED, FILED, IMPORTED, CLIENT),
                         default=(PIPED, FILED, IMPORTED, CLIENT), help="what glancesync is measured against (all)")
@@ -89,6 +89,9 @@ class Bench:
                          results.ratio(PRODUCT, name, "seconds").text(),
                          results.ratio(PRODUCT, name, "cpu").text(), f"{results.values(name, 'reads').median:.0f}",
                          f"{results.values(name, 'bytes').median / mebibytes / MIB:.2f}"))
+        parts = ("server", "Glances", "Keystone", "own")
+        print_table(f"CPU seconds of the same, by process ({mebibytes} MiB)", ("who", *parts[:3], "copying program"), [
+            (name, *(f"{results.values(name, f'cpu {part}').median:.1f}" for part in parts)) for name in sides])
         peak = results.values(PRODUCT, "peak_mib")
         print_table(f"{mebibytes} MiB to {len(self._cloud.targets)} regions, {rounds} rounds; glancesync's server held "
                     f"at most {peak.high:.0f} MiB in memory", HEADER, rows)

@@ -9,6 +9,7 @@ import pytest
 from glancesync.conf.reconcile import ReconcileSettings
 from glancesync.exceptions import RegionUnavailableError
 from glancesync.model.event import Event, Operation
+from glancesync.model.image import ImageChanges
 from glancesync.model.replica import Origin, ReplicaState
 from glancesync.service import core
 from glancesync.service.timers import ReconcileTimer
@@ -114,3 +115,79 @@ def test_replicas_that_are_kept_for_ever_do_not_hold_up_the_others(cloud):
             seen.add(image_id)
             cloud.records.update(image_id, region, reason="looked at")
     assert seen == set(ids)
+
+
+HOURS = 3600
+
+
+class Members:
+    """A cloud with shared images in sync, and a timer whose comparisons a test makes."""
+
+    def __init__(self, cloud, images=40):
+        self.cloud = cloud
+        self.ids = [cloud.upload(visibility="shared").id for _ in range(images)]
+        cloud.compare()
+        self.rings = False
+        self.timer = ReconcileTimer(service=cloud.service, clock=cloud.clock, doorbell=self, guard=self.guard,
+                                    settings=ReconcileSettings(members_interval_seconds=6 * HOURS))
+
+    def wait(self, _seconds):
+        return self.rings
+
+    def guard(self, _doing, function):
+        function()
+        raise End
+
+    def asked(self, region="two", *, rings=False):
+        """How many images one more comparison asks for the members of, in a cascaded region."""
+        glance = getattr(self.cloud, region)
+        glance.faults.calls.clear()
+        self.rings = rings
+        with pytest.raises(End):
+            self.timer.run_forever()
+        return glance.faults.calls.count("list_members")
+
+
+def test_members_are_asked_for_in_turns(cloud):
+    members = Members(cloud)
+    assert members.asked() == len(members.ids), "the first comparison asks for all"
+    found = []
+    for _ in range(18):
+        cloud.clock.advance(6 * HOURS / 18)
+        found.append(members.asked())
+    assert sum(found) == len(members.ids), found
+    assert max(found) <= len(members.ids) / 4, found
+    cloud.clock.advance(1)
+    assert members.asked() <= 1
+    assert members.asked(rings=True) == len(members.ids), "who asks for a comparison has a reason"
+    cloud.one.faults.calls.clear()
+    cloud.service.reconcile(PassReport())
+    assert cloud.one.faults.calls.count("list_members") == len(members.ids), "an operator's asks for all"
+
+
+def test_a_region_that_was_away_is_looked_at_as_if_it_were_new(cloud):
+    members = Members(cloud)
+    cloud.two.fail_next("list_images", RegionUnavailableError("down"))
+    assert (members.asked("two"), len(cloud.three.faults.calls) > 40) == (0, True)
+    cloud.three.faults.calls.clear()
+    assert (members.asked("two"), cloud.three.faults.calls.count("list_members")) == (40, 0)
+    assert members.asked("two") == 0
+
+
+def test_a_member_that_nobody_reported_is_found_in_time(cloud):
+    members = Members(cloud, images=5)
+    members.asked()
+    cloud.one.add_member(members.ids[3], "friend")
+    for _ in range(18):
+        cloud.clock.advance(6 * HOURS / 18)
+        members.asked()
+        cloud.work()
+    assert cloud.two.get_image(members.ids[3]).members
+
+
+def test_an_image_that_changed_unreported_is_asked_for_its_members_at_once(cloud):
+    members = Members(cloud)
+    members.asked()
+    cloud.clock.advance(2)
+    cloud.one.update_image(members.ids[0], ImageChanges(fields={"name": "new"}))
+    assert members.asked() in (1, 2)

@@ -79,3 +79,19 @@ def test_a_source_that_is_not_believed_has_nothing_replaced(cloud):
     cloud.one.update_image(image.id, ImageChanges(fields={"name": "followed"}))
     cloud.run(image.id)
     assert cloud.two.get_image(image.id).name == "followed"
+
+
+def test_that_it_was_itself_a_moment_ago_is_no_proof(cloud):
+    """Behind the same client and in the same second: whoever shows an image is asked for the canary after that."""
+    first, second = cloud.upload(), cloud.upload()
+    cloud.run(first.id)
+    canary = cloud.trust.canary_id()
+    cloud.one.update_image(canary, ImageChanges(fields={"protected": False}))
+    cloud.one.delete_image(canary)
+    with pytest.raises(SourceUntrustedError):
+        cloud.run(second.id)
+    cloud.one.update_image(first.id, ImageChanges(fields={"name": "another"}))
+    with pytest.raises(SourceUntrustedError):
+        cloud.run(first.id)
+    assert second.id not in cloud.ids(cloud.two)
+    assert cloud.two.get_image(first.id).name == first.name

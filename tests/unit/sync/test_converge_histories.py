@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from glancesync.clock import ManualClock
 from glancesync.concurrency import Gathering, Place
 from glancesync.conf.deletion import DeletionSettings
 from glancesync.conf.sync import SyncSettings
@@ -38,6 +37,7 @@ from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.sight import RegionSight
 from glancesync.sync.tee import Tee
 from glancesync.sync.trust import CANARY_NAME, SourceTrust
+from tests.fixtures.clocks import MovingClock
 
 SERVICE = "service"
 SYNC = SyncSettings(sync_strategy="ALL", cascading_region="One", cascading_endpoint_url=None, transient_property=None,
@@ -95,7 +95,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         path = self.folder / f"{uuid.uuid4().hex}.db"
         shutil.copy(self.template, path)
-        self.clock = ManualClock()
+        self.clock = MovingClock()
         self.source = MemoryRegion("One", project_id=SERVICE, clock=self.clock)
         self.target = MemoryRegion("Two", project_id=SERVICE, clock=self.clock)
         self.database = Database(f"sqlite:///{path}")
@@ -219,6 +219,7 @@ class History(RuleBasedStateMachine):
         self.run_with(Handle(end_at=look, end=end))
 
     def run_with(self, handle):
+        handle.begun_at = self.clock.monotonic()
         try:
             return self.converger.converge(self.image_id, "Two", handle)
         except (GlanceSyncError, Killed):

@@ -315,3 +315,57 @@ def test_run_forever_runs_what_is_rung_and_ends_when_stopped(bench: Bench) -> No
     with concurrency.Timeout(5):
         loop.wait()
     assert bench.queue.counts()[TaskState.DONE] == 1
+
+
+class Steps:
+    """Runs that end one by one, when the test says."""
+
+    def __init__(self) -> None:
+        self.begun: list[TaskHandle] = []
+        self._ends: dict[tuple[str, str], concurrency.Event] = {}
+
+    def __call__(self, handle: TaskHandle) -> Outcome:
+        self.begun.append(handle)
+        end = self._ends[handle.task.pair] = concurrency.Event()
+        end.wait(20)
+        return DONE
+
+    def end(self, *pairs: Pair) -> None:
+        for pair in pairs:
+            self._ends[pair].send()
+
+    def of(self, image_id: str) -> list[TaskHandle]:
+        return [handle for handle in self.begun if handle.task.image_id == image_id]
+
+
+def pass_until(condition: Callable[[], bool]) -> None:
+    with concurrency.Timeout(10):
+        while not condition():
+            concurrency.sleep(0.001)
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_the_next_image_begins_in_both_regions_at_once_unless_a_sibling_is_slow(bench: Bench, in_time: bool) -> None:
+    """Two regions with two slots each, three images."""
+    steps = Steps()
+    worker = bench.worker(steps)
+    images = ["a", "b", "c"]
+    bench.submit(*(Pair(image_id, region) for image_id in images for region in ("R1", "R2")))
+    loop = concurrency.spawn(worker.run_forever)
+    pass_until(lambda: len(steps.begun) == 4)
+    first, second = (handle.task.image_id for handle in steps.begun[::2])
+    [last] = set(images) - {first, second}
+    steps.end(Pair(first, "R1"))
+    if in_time:
+        concurrency.sleep(0.03)
+        steps.end(Pair(first, "R2"))
+    pass_until(lambda: len(steps.of(last)) == 1 + in_time)
+    assert len({handle.begun_at for handle in steps.of(last)}) == 1
+    rest = [handle.task.pair for handle in steps.begun if handle.task.image_id != first]
+    steps.end(*rest, *([] if in_time else [Pair(first, "R2")]))
+    if not in_time:
+        pass_until(lambda: len(steps.of(last)) == 2)
+        steps.end(steps.of(last)[1].task.pair)
+    pass_until(lambda: worker.running == 0)
+    worker.stop(1)
+    loop.wait()
