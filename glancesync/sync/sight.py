@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,17 +64,20 @@ class RegionSight:
     """What it knows lies in the database; only what was just found not to be whole is remembered for a moment."""
 
     def __init__(self, *, database: Database, trust: SourceTrust, directory: RegionDirectory, settings: SyncSettings,
-                 clock: Clock) -> None:
+                 clock: Clock, is_frozen: Callable[[str], bool] = lambda _region: False) -> None:
         self.new_ids = NewIdBrake(database=database, settings=settings, clock=clock)
         self._database = database
         self._trust = trust
         self._directory = directory
         self._clock = clock
+        self._is_frozen = is_frozen
         self._blind: dict[str, float] = {}
 
     def look(self, region: str) -> str | None:
         """Why the region is not seen whole, None when it is. Makes its canary where it has none, unless the catalog may
-        have changed regions: then it is as `peek`. Raises what asking the region raises."""
+        have changed regions, or it is frozen: then it is as `peek`. Raises what asking the region raises."""
+        if self._is_frozen(region):
+            return self.peek(region)
         guard = self._read(region)
         if guard.problem is not None and self._clock.monotonic() < self._blind.get(region, 0.0):
             return guard.problem
