@@ -37,6 +37,7 @@
     |   |-- SourceNotReadyError                wait   queued, saving, importing
     |   |-- ReplicaSavingError                 wait   the replica is in `saving`
     |   |-- RegionPausedError                  wait   the region's breaker is open
+    |   |   `-- RegionFrozenError              wait   an operator froze the region
     |   |-- SourceUntrustedError               wait   the cascading Glance is not known to be itself
     |   |-- DeletionHeldError                  wait   the brake holds, or the source is not believed
     |   |-- RegionNotSeenWholeError            wait   a cascaded region does not show us everything
@@ -319,6 +320,12 @@ class RegionPausedError(WaitError):
     code = "region_paused"
     what = "The region, or the cascading one, failed again and again or asked to be left alone: its breaker is open."
     advice = "Look at the region's breaker in GET /v1/regions, and at its Glance."
+
+
+class RegionFrozenError(RegionPausedError):
+    code = "region_frozen"
+    what = "An operator froze the region: nothing is written there, its tasks wait."
+    advice = "When its maintenance is over run `openstack image sync region thaw NAME`."
 
 
 class SourceUntrustedError(WaitError):

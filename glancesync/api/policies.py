@@ -58,6 +58,8 @@ _RULES = [
     ("deletions:list", ADMIN, "See what was deleted and why.", [("GET", "/v1/deletions")]),
     ("regions:list", ADMIN, "List the regions with their endpoints and the state of their tasks.",
      [("GET", "/v1/regions")]),
+    ("regions:freeze", ADMIN, "Have nothing written to a region, or let it go on.",
+     [("POST", "/v1/regions/{region}/freeze"), ("POST", "/v1/regions/{region}/thaw")]),
     ("endpoints:list", ADMIN, "List the image endpoints of cascaded regions.", [("POST", "/v1/cascaded-eps")]),
 ]
 

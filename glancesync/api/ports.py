@@ -78,5 +78,11 @@ class SyncService(Protocol):
     def list_regions(self) -> list[dict[str, Any]]:
         """Every region of the catalog with an image endpoint."""
 
+    def freeze_region(self, name: str, *, by: str | None, reason: str | None) -> None:
+        """Write nothing there until it is thawed; raises RegionNotFoundError, InvalidInputError."""
+
+    def thaw_region(self, name: str) -> None:
+        """Raises RegionNotFoundError, InvalidInputError."""
+
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         """Image endpoints of the cascaded regions named, of all when none is; raises RegionNotFoundError."""

@@ -113,6 +113,11 @@ ROUTES: Sequence[Route] = (
          query=schemas.DELETIONS_QUERY, answer=schemas.DELETIONS),
     _get("/v1/regions", regions.list_regions, "regions:list", "Regions with their endpoints and tasks.",
          answer=schemas.REGIONS),
+    _post("/v1/regions/{region}/freeze", regions.freeze, "regions:freeze",
+          "Have nothing written to a region: its tasks wait, what runs there ends.",
+          body=Body(schema=schemas.FREEZE_BODY, required=False), answer=schemas.REGION),
+    _post("/v1/regions/{region}/thaw", regions.thaw, "regions:freeze", "Let a frozen region's tasks go on.",
+          body=_NOTHING, answer=schemas.REGION),
 )
 PUBLIC_ROUTES = tuple(route for route in ROUTES if route.rule is None)
 GUARDED_ROUTES = tuple(route for route in ROUTES if route.rule is not None)

@@ -90,6 +90,7 @@ EVENTS_BODY = _object(["events"], events=_list(_EVENT, minItems=1, maxItems=MAX_
 SYNC_BODY = _object(
     [], image_ids=_list(IMAGE_ID, minItems=1, maxItems=MAX_IMAGES, uniqueItems=True),
     regions=_list(TEXT, minItems=1, maxItems=MAX_REGIONS, uniqueItems=True), dry_run={"type": "boolean"})
+FREEZE_BODY = _object([], reason={**TEXT, "maxLength": 1000})
 ENDPOINTS_BODY = _object(["regions"], regions=_list(TEXT, maxItems=MAX_REGIONS, uniqueItems=True))
 NOTHING_BODY = _object([])
 RETRY_BODY = _object([], region=TEXT, reason_code=TOKEN, image_id=IMAGE_ID, request_id=TOKEN, state={
@@ -168,6 +169,8 @@ COMPONENTS: dict[str, Schema] = {
     "Region": _row(name=_STRING, endpoint=_ANY_STRING, cascading={"type": "boolean"},
                    gone_at={**_WHEN, "description": "when it left Keystone's catalog, null while it is in it"},
                    breaker={**_or_null(_ref("Breaker")), "description": "null for a region that left the catalog"},
+                   frozen={**_or_null(_row(since=_TIME, by=_ANY_STRING, reason=_ANY_STRING)),
+                           "description": "null for a region that is not frozen"},
                    problems=_list({**_STRING, "description": "why it is not seen whole, or takes no new ids"}),
                    images={"type": "object", "additionalProperties": _BYTES,
                            "description": "number of images by their state in this region"}),
@@ -189,5 +192,6 @@ CONFLICTS = _object(["conflicts"], conflicts=_list(_ref("Conflict")), next=_STRI
 DELETIONS = _object(["deletions", "held"], deletions=_list(_ref("Deletion")), next=_STRING,
                     held={**_ANY_STRING, "description": "why deletions are held now, null when they are not"})
 RETRIED = _row(retried={**_BYTES, "description": "how many tasks are due now"})
+REGION = _row(region=_ref("Region"))
 REGIONS = _row(regions=_list(_ref("Region")))
 ENDPOINTS = _row(eps=_list(_STRING))

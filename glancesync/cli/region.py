@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`openstack image sync region list|show`."""
+"""`openstack image sync region list|show|freeze|thaw`."""
 from __future__ import annotations
 
 import argparse
@@ -26,9 +26,7 @@ class RegionShow(Speaks, command.ShowOne):
     """Show one region."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("region", metavar="<region>", help="Region (name)")
-        return parser
+        return _one(super().get_parser(prog_name))
 
     def take_action(self, given: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
         found = self.asked(self.sync.list_regions)["regions"]
@@ -41,6 +39,36 @@ class RegionShow(Speaks, command.ShowOne):
         raise osc_errors.CommandError(f"There is no region {inert(given.region)}; there are {names}.")
 
 
+class RegionFreeze(Speaks, command.Command):
+    """Have nothing written to a region, for its maintenance: its tasks wait, what runs there ends, reads go on."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = _one(super().get_parser(prog_name))
+        parser.add_argument("--reason", metavar="<text>", help="Why; shown wherever the region's tasks are")
+        return parser
+
+    def take_action(self, given: argparse.Namespace) -> None:
+        self.asked(self.sync.freeze_region, given.region, given.reason)
+        print(f"{inert(given.region)} is frozen", file=self.app.stdout)
+
+
+class RegionThaw(Speaks, command.Command):
+    """Let a frozen region's tasks go on."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        return _one(super().get_parser(prog_name))
+
+    def take_action(self, given: argparse.Namespace) -> None:
+        self.asked(self.sync.thaw_region, given.region)
+        print(f"{inert(given.region)} is thawed", file=self.app.stdout)
+
+
+def _one(parser: Any) -> argparse.ArgumentParser:
+    parser.add_argument("region", metavar="<region>", help="Region (name)")
+    found: argparse.ArgumentParser = parser
+    return found
+
+
 def _role(region: Json) -> str:
     return "cascading" if region["cascading"] else "cascaded"
 
@@ -48,6 +76,8 @@ def _role(region: Json) -> str:
 def _health(region: Json) -> str:
     if region["gone_at"]:
         return f"gone from the catalog since {region['gone_at']}"
+    if region["frozen"]:
+        return f"frozen since {region['frozen']['since']}"
     breaker = region.get("breaker")
     return str(breaker["state"]) if breaker else "-"
 

@@ -81,6 +81,15 @@ class SyncClient:
         """The regions that the server knows."""
         return self.get("/v1/regions")
 
+    def freeze_region(self, name: str, reason: str | None = None) -> dict[str, Any]:
+        """Have nothing written to the region; raises RegionNotFoundError, InvalidInputError."""
+        body = {} if reason is None else {"reason": reason}
+        return self.post(f"/v1/regions/{quote(name, safe='')}/freeze", body)
+
+    def thaw_region(self, name: str) -> dict[str, Any]:
+        """Let the region's tasks go on; raises as `freeze_region`."""
+        return self.post(f"/v1/regions/{quote(name, safe='')}/thaw", {})
+
     def sync(self, request: Mapping[str, object], query: str = "") -> dict[str, Any]:
         """Ask for chosen images and regions to be synchronised; with `dry_run` returns the plan. That of everything
         comes in pages: `query` is what the link `next` of the page before carries."""

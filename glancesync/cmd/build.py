@@ -32,6 +32,7 @@ from glancesync.regions.factory import RegionClients
 from glancesync.regions.health import RegionHealth
 from glancesync.regions.prober import RegionProber
 from glancesync.service import Service
+from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
 from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
@@ -68,6 +69,7 @@ class Server:
     scrub_timer: ScrubTimer
     purge_timer: PurgeTimer
     prober: RegionProber
+    freeze_timer: FreezeTimer
     app: Any
 
 
@@ -80,7 +82,9 @@ def build(conf: cfg.ConfigOpts) -> Server:
     queue = TaskQueue(database, new_owner(socket.gethostname()), settings.worker)
     records = ReplicaRecords(database, clock)
     trust = SourceTrust(database=database, directory=directory, settings=settings.deletion, clock=clock)
-    sight = RegionSight(database=database, trust=trust, directory=directory, settings=settings.sync, clock=clock)
+    frozen = FrozenRegions(database, clock)
+    sight = RegionSight(database=database, trust=trust, directory=directory, settings=settings.sync, clock=clock,
+                        is_frozen=frozen.is_frozen)
     context = SyncContext(directory=directory, records=records, trust=trust, sight=sight, settings=settings.sync,
                           clock=clock,
                           service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
@@ -90,10 +94,10 @@ def build(conf: cfg.ConfigOpts) -> Server:
     converger = Converger(context, executor)
     health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
-                    random=random.SystemRandom().random, gate=health)
+                    random=random.SystemRandom().random, gate=FreezingGate(health, frozen))
     doorbell, scrub_bell = Doorbell(), Doorbell()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
-                      request_reconcile=doorbell.ring, health=health)
+                      request_reconcile=doorbell.ring, health=health, frozen=frozen)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
     parts = Parts(service=service, settings=settings.api, enforcer=new_enforcer(conf), conf=conf)
     return Server(
@@ -112,6 +116,8 @@ def build(conf: cfg.ConfigOpts) -> Server:
             database=database, queue=queue, settings=settings.worker, clock=clock, guard=worker.guard,
             history=History(database=database, deletion=settings.deletion, sync=settings.sync)),
         prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
+        freeze_timer=FreezeTimer(frozen=frozen, clock=clock, stop_runs=worker.stop_runs, woken=worker.ring,
+                                 guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))
 
 

@@ -92,13 +92,15 @@ class _Daemon:
     def _start(self) -> list[concurrency.GreenThread]:
         server = self._server
         server.region_timer.run_once()  # before anything is queued under a name that a region did not have before
+        server.freeze_timer.run_once()  # nor is anything written to what was frozen before
         server.directory.before_change(server.region_watch.write_down)
         threads = [concurrency.spawn(server.worker.run_forever),
                    concurrency.spawn(server.reconcile_timer.run_forever),
                    concurrency.spawn(server.region_timer.run_forever),
                    concurrency.spawn(server.scrub_timer.run_forever),
                    concurrency.spawn(server.purge_timer.run_forever),
-                   concurrency.spawn(server.prober.run_forever)]
+                   concurrency.spawn(server.prober.run_forever),
+                   concurrency.spawn(server.freeze_timer.run_forever)]
         for thread in threads:
             thread.link(self._on_end)
         self._gate.open()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from oslo_config import cfg
 
 from glancesync import conf as options
+from glancesync.cmd import region_commands
 from glancesync.cmd.build import Server, build
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
@@ -18,7 +19,6 @@ from glancesync.service.conflicts import Chosen
 from glancesync.service.views import ImageViews
 from glancesync.sync.codes import Code
 from glancesync.sync.findings import PassReport
-from glancesync.sync.new_ids import region_problems
 
 _PAGE = 100
 Command = Callable[[cfg.ConfigOpts, argparse.Namespace], int]
@@ -56,12 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     source = _group(groups, "source", "the cascading Glance")
     _command(source, "accept", "believe the cascading Glance as it is now: its identity, its number of images, and a "
              "new canary image if the old one is gone", _source_accept)
-    region = _group(groups, "region", "the cascaded regions")
-    _command(region, "status", "say of each whether it is seen whole, and whether replicas take new ids there; exit "
-             "status 1 when one has a problem", _region_status)
-    release = _command(region, "release", "let replicas take new ids there again (the window of max_new_ids begins "
-                       "anew), and look whether it is seen whole", _region_release)
-    release.add_argument("name", help="the region's name")
+    _add_region(groups)
     _add_conflict(groups)
     image = _command(_group(groups, "image", "what is known of one image"), "show",
                      "print an image's state, replica id and digest in each region", _image_show)
@@ -71,6 +66,27 @@ def _parser() -> argparse.ArgumentParser:
                            "there is something to do")
     reconcile.add_argument("--region", action="append", help="only this cascaded region (may be repeated)")
     return parser
+
+
+def _add_region(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    region = _group(groups, "region", "the regions")
+    _command(region, "list", "print each with its endpoint and the number of images by state",
+             _of(region_commands.print_list))
+    _command(region, "status", "say of each whether it is seen whole, and whether replicas take new ids there; exit "
+             "status 1 when one has a problem", _of(region_commands.print_status))
+    show = _command(region, "show", "print what is known of one, as JSON", _of(region_commands.print_one))
+    freeze = _command(region, "freeze", "have nothing written to it: its tasks wait, reads go on",
+                      _of(region_commands.freeze))
+    freeze.add_argument("--reason", help="why; shown wherever the region's tasks are")
+    thaw = _command(region, "thaw", "let a frozen one's tasks go on", _of(region_commands.thaw))
+    release = _command(region, "release", "let replicas take new ids there again (the window of max_new_ids begins "
+                       "anew), and look whether it is seen whole", _of(region_commands.release))
+    for each in (show, freeze, thaw, release):
+        each.add_argument("name", help="the region's name")
+
+
+def _of(command: Callable[[Server, argparse.Namespace], int]) -> Command:
+    return lambda conf, given: command(_open(conf), given)
 
 
 def _add_conflict(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -159,28 +175,6 @@ def _source_accept(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
     region = server.directory.cascading()
     print(f"the cascading Glance is {region.endpoint} in {inert(region.name)}, as it is now")
     return 0
-
-
-def _region_status(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
-    server = _open(conf)
-    for region in server.directory.cascaded():
-        server.sight.look(region.name)
-    problems = server.database.read(region_problems)
-    for region in server.directory.cascaded():
-        for line in problems.get(region.name, ["is seen whole"]):
-            print(f"{region.name}: {inert(line)}")
-    return 1 if problems else 0
-
-
-def _region_release(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
-    server = _open(conf)
-    server.service.check_regions([given.name])
-    held = server.sight.new_ids.release(given.name)
-    print("replicas take new ids again; the server takes up those that were held within a minute" if held
-          else "new ids were not held; the window of max_new_ids begins anew")
-    problem = server.sight.try_again(given.name)
-    print(inert(problem or f"{given.name} is seen whole"))
-    return 1 if problem else 0
 
 
 def _conflict_list(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:

@@ -200,6 +200,9 @@ region_guards = sa.Table(
     sa.Column("held_at", sa.Double),  # since when no new ids are taken
     sa.Column("held_count", sa.Integer),
     sa.Column("released_at", sa.Double),  # when an operator released that
+    sa.Column("frozen_at", sa.Double),  # since when an operator lets nothing be written there
+    sa.Column("frozen_by", sa.String(255)),
+    sa.Column("frozen_reason", sa.String(1024)),
 )
 
 new_ids = sa.Table(

@@ -15,11 +15,13 @@ from glancesync.exceptions import InvalidInputError, RegionNotFoundError
 from glancesync.model.event import Event, Operation
 from glancesync.model.sort import BY_ID, NEWEST_FIRST, Sort
 from glancesync.model.task import Pair, Run, Submission, Task, TaskFilter, Trigger
+from glancesync.model.text import inert
 from glancesync.regions.breaker import Breaker
 from glancesync.regions.health import RegionHealth
 from glancesync.service.conflicts import Chosen, Conflicts
 from glancesync.service.deletions import list_deletions
 from glancesync.service.events import store_events
+from glancesync.service.freezing import FrozenRegions
 from glancesync.service.plans import plan_view, read_page
 from glancesync.service.views import ImageViews
 from glancesync.sync.context import SyncContext
@@ -47,7 +49,8 @@ class Service:
     """
 
     def __init__(self, *, database: Database, queue: TaskQueue, context: SyncContext, converger: Converger,  # noqa: PLR0913
-                 ring: Callable[[], None], request_reconcile: Callable[[], None], health: RegionHealth) -> None:
+                 ring: Callable[[], None], request_reconcile: Callable[[], None], health: RegionHealth,
+                 frozen: FrozenRegions) -> None:
         self._database = database
         self._queue = queue
         self._context = context
@@ -58,6 +61,7 @@ class Service:
         self._ring = ring
         self._request_reconcile = request_reconcile
         self._health = health
+        self._frozen = frozen
         self._views = ImageViews(database)
         self._conflicts = Conflicts(database, context.clock)
 
@@ -171,6 +175,20 @@ class Service:
         submission = Submission(trigger=Trigger.API, request_id=chosen.request_id)
         return self._submit_pairs([Pair(image_id, region)], submission)[0]
 
+    def freeze_region(self, name: str, *, by: str | None, reason: str | None) -> None:
+        """Nothing is written to the region until it is thawed; what runs there ends soon. Raises RegionNotFoundError,
+        and InvalidInputError for the cascading region."""
+        self.check_regions([name])
+        self._frozen.freeze(name, by=by, reason=reason)
+        LOG.warning("region %s is frozen by %s: its tasks wait%s", name, by or "the host's administrator",
+                    f" ({inert(reason)})" if reason else "")
+
+    def thaw_region(self, name: str) -> None:
+        """Its tasks go on within seconds. Raises as `freeze_region`."""
+        self.check_regions([name])
+        self._frozen.thaw(name)
+        LOG.warning("region %s is thawed: its tasks go on", name)
+
     # -- out -----------------------------------------------------------------------------------------------------
 
     def list_images(self, *, limit: int, marker: str | None, owner: str | None, filters: dict[str, Any],
@@ -219,7 +237,9 @@ class Service:
                 {"name": name, "endpoint": None, "cascading": False, "gone_at": isoformat(at),
                  "images": counts.get(name, {}), "breaker": None} for name, at in sorted(gone.items())]
         problems = self._database.read(region_problems)
-        return [{**region, "problems": problems.get(region["name"], [])} for region in found]
+        frozen = self._frozen.refresh()
+        return [{**region, "problems": problems.get(region["name"], []),
+                 "frozen": frozen[region["name"]].to_json() if region["name"] in frozen else None} for region in found]
 
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""

@@ -11,7 +11,7 @@ from glancesync.clock import isoformat
 from glancesync.db import paging
 from glancesync.db.engine import Database
 from glancesync.db.schema import images, replicas, tasks
-from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionPausedError
+from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionFrozenError, RegionPausedError
 from glancesync.model.replica import ReplicaState
 from glancesync.model.sort import BY_ID, Sort
 from glancesync.service.regions import gone_regions
@@ -19,6 +19,7 @@ from glancesync.sync.codes import Code
 
 _LIVE = ("waiting", "running")
 _PARKED = Code.REGION_GONE
+_LEFT_ALONE = (RegionPausedError.code, RegionFrozenError.code)
 
 
 class ImageViews:
@@ -146,8 +147,8 @@ def _region_view(row: Mapping[str, Any], task: Mapping[str, Any] | None) -> dict
     if live and live["state"] == "waiting" and live["reason_code"] == GlanceSyncError.code:
         # The run ended in a way that it could not write down itself.
         state, code, reason = ReplicaState.FAILED.value, live["reason_code"], live["reason"]
-    if live and live["reason_code"] == RegionPausedError.code and state != ReplicaState.FAILED.value:
-        # What failed before the region's breaker opened tells more than that it is open.
+    if live and live["reason_code"] in _LEFT_ALONE and state != ReplicaState.FAILED.value:
+        # What failed before the region was left alone tells more than that it is.
         state, code, reason = ReplicaState.WAITING.value, live["reason_code"], live["reason"]
     return {"region": row["region"], "state": state, "reason_code": code, "reason": reason,
             "bytes_done": done, "bytes_total": total, "replica_id": row["replica_id"],

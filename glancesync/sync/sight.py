@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,21 +65,24 @@ class RegionSight:
     """What it knows lies in the database; only what was just found not to be whole is remembered for a moment."""
 
     def __init__(self, *, database: Database, trust: SourceTrust, directory: RegionDirectory, settings: SyncSettings,
-                 clock: Clock) -> None:
+                 clock: Clock, is_frozen: Callable[[str], bool] = lambda _region: False) -> None:
         self.new_ids = NewIdBrake(database=database, settings=settings, clock=clock)
         self._database = database
         self._trust = trust
         self._directory = directory
         self._clock = clock
+        self._is_frozen = is_frozen
         self._blind: dict[str, float] = {}
         self._looks = SharedLooks(clock)
 
     def look(self, region: str, *, since: float | None = None) -> str | None:
         """Why the region is not seen whole, None when it is. Makes its canary where it has none, unless the catalog may
-        have changed regions: then it is as `peek`. `since`: a look will do that began for another run after that
-        moment. Raises what asking the region raises."""
+        have changed regions, or it is frozen: then it is as `peek`. `since`: a look will do that began for another run
+        after that moment. Raises what asking the region raises."""
         if since is not None:
             return self._looks.get(self._directory.client(region), lambda: self.look(region), since=since)[0]
+        if self._is_frozen(region):
+            return self.peek(region)
         guard = self._read(region)
         if guard.problem is not None and self._clock.monotonic() < self._blind.get(region, 0.0):
             return guard.problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from glancesync.concurrency import Place
-from glancesync.exceptions import RunStoppedError
+from glancesync.exceptions import GlanceSyncError
 from glancesync.model.task import Progress, Task
 from glancesync.tasks.queue import TaskQueue
 
@@ -21,17 +21,17 @@ class TaskHandle:
         self._queue = queue
         self._progress = Progress()
         self._unwritten = False
-        self._stopped: RunStoppedError | None = None
+        self._stopped: GlanceSyncError | None = None
 
     def check(self) -> None:
-        """Cheap, in memory; raises LeaseLostError or TaskCancelledError when the run must end."""
+        """Cheap, in memory; raises LeaseLostError, TaskCancelledError or RegionFrozenError when the run must end."""
         if self._stopped is not None:
             raise self._stopped
 
     def ensure_lease(self) -> None:
         """Asks the database; afterwards the task is ours for a whole lease. To be called before each outside effect.
 
-        Raises LeaseLostError, TaskCancelledError, and NotReadyError when the database cannot answer.
+        Raises LeaseLostError, TaskCancelledError, RegionFrozenError, and NotReadyError when the database cannot answer.
         """
         self.check()
         self._queue.ensure_lease(self.task)
@@ -55,7 +55,7 @@ class TaskHandle:
 
     # For the worker.
 
-    def stop(self, error: RunStoppedError) -> None:
+    def stop(self, error: GlanceSyncError) -> None:
         """Make the run end at its next look."""
         self._stopped = error
 

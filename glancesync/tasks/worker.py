@@ -24,7 +24,7 @@ from glancesync.concurrency import (
     spawn,
 )
 from glancesync.conf.worker import WorkerSettings
-from glancesync.exceptions import LeaseLostError, RunStoppedError, TaskCancelledError
+from glancesync.exceptions import GlanceSyncError, LeaseLostError, TaskCancelledError
 from glancesync.model.task import Outcome, Task
 from glancesync.tasks.gate import Gate, OpenGate
 from glancesync.tasks.handle import TaskHandle
@@ -140,6 +140,12 @@ class Worker:
         for key in held.cancelled:
             self._flag(key, TaskCancelledError(f"task {key[0]} was cancelled"))
 
+    def stop_runs(self, region: str, error: GlanceSyncError) -> None:
+        """Have what runs in the region end with the error at its next look."""
+        for handle, _thread in list(self._running.values()):
+            if handle.task.region == region:
+                handle.stop(error)
+
     def sweep(self) -> None:
         """Give back what servers left running that gave no sign of life."""
         self._tell_lost(self._queue.sweep())
@@ -243,7 +249,7 @@ class Worker:
         else:
             self._half_ended.discard(image_id)
 
-    def _flag(self, key: ClaimKey, error: RunStoppedError) -> None:
+    def _flag(self, key: ClaimKey, error: GlanceSyncError) -> None:
         if key in self._running:
             self._running[key][0].stop(error)
 

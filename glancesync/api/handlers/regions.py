@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The regions, and the original's list of cascaded endpoints."""
+"""The regions, what an operator does with one, and the original's list of cascaded endpoints."""
 from __future__ import annotations
 
 from glancesync.api.call import Call, Reply
@@ -9,5 +9,21 @@ def list_regions(call: Call) -> Reply:
     return Reply(body={"regions": call.service.list_regions()})
 
 
+def freeze(call: Call) -> Reply:
+    call.service.freeze_region(call.path["region"], by=call.context.user_id if call.context else None,
+                               reason=(call.body or {}).get("reason"))
+    return _one(call)
+
+
+def thaw(call: Call) -> Reply:
+    call.service.thaw_region(call.path["region"])
+    return _one(call)
+
+
 def list_endpoints(call: Call) -> Reply:
     return Reply(body={"eps": call.service.cascaded_endpoints(call.body["regions"])})
+
+
+def _one(call: Call) -> Reply:
+    return Reply(body={"region": next(region for region in call.service.list_regions()
+                                      if region["name"] == call.path["region"])})

@@ -169,11 +169,18 @@ class FakeService:
     def list_regions(self) -> list[dict[str, Any]]:
         self._record("list_regions")
         return [{"name": "RegionOne", "endpoint": "http://192.0.2.1/image", "cascading": True, "gone_at": None,
-                 "problems": [], "images": {}, "breaker": None},
+                 "problems": [], "images": {}, "breaker": None, "frozen": None},
                 {"name": "RegionTwo", "endpoint": "http://192.0.2.2/image", "cascading": False, "gone_at": None,
-                 "problems": [], "images": {"in_sync": 3}, "breaker": {
+                 "problems": [], "images": {"in_sync": 3},
+                 "frozen": {"since": "2026-01-31T12:00:00.000Z", "by": None, "reason": "new disks"}, "breaker": {
                      "state": "open", "since": "2026-01-31T12:00:00.000Z", "failures": 5, "reason": "no answer",
                      "next_probe_at": "2026-01-31T12:00:30.000Z"}}]
+
+    def freeze_region(self, name: str, *, by: str | None, reason: str | None) -> None:
+        self._record("freeze_region", region=name, by=by, reason=reason)
+
+    def thaw_region(self, name: str) -> None:
+        self._record("thaw_region", region=name)
 
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         self._record("cascaded_endpoints", region_names=region_names)

@@ -10,7 +10,7 @@ import pytest
 from osc_lib.exceptions import CommandError, EndpointNotFound
 
 from glancesync.cli import plugin
-from glancesync.cli.region import RegionList, RegionShow
+from glancesync.cli.region import RegionFreeze, RegionList, RegionShow, RegionThaw
 from glancesync.cli.task import TaskCancel, TaskList, TaskRetry, TaskShow
 from glancesync.exceptions import StateConflictError
 from tests.unit.cli.console import IMAGE, Console, task
@@ -22,7 +22,7 @@ RETRY_ALL = ("POST", "/v1/tasks/retry")
 
 def region(name: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "endpoint": f"http://{name}", "cascading": False, "gone_at": None,
-            "images": {"in_sync": 2, "failed": 1}, **fields}
+            "frozen": None, "images": {"in_sync": 2, "failed": 1}, **fields}
 
 
 def test_tasks_by_filter() -> None:
@@ -65,12 +65,22 @@ def test_every_task_named_is_tried() -> None:
 def test_regions_and_their_health() -> None:
     console = Console({REGIONS: [{"regions": [
         region("One", cascading=True, images={}), region("Two", breaker={"state": "open"}),
-        region("Three", endpoint=None, gone_at="then")]}]})
+        region("Three", endpoint=None, gone_at="then"), region("Four", frozen={"since": "then"})]}]})
     console.run(RegionList, "-f", "json")
     assert [list(row.values()) for row in json.loads(console.out)] == [
         ["One", "cascading", "http://One", "-", {}],
         ["Two", "cascaded", "http://Two", "open", {"in_sync": 2, "failed": 1}],
-        ["Three", "cascaded", None, "gone from the catalog since then", {"in_sync": 2, "failed": 1}]]
+        ["Three", "cascaded", None, "gone from the catalog since then", {"in_sync": 2, "failed": 1}],
+        ["Four", "cascaded", "http://Four", "frozen since then", {"in_sync": 2, "failed": 1}]]
+
+
+def test_freeze_and_thaw() -> None:
+    console = Console({("POST", "/v1/regions/Two/freeze"): [{"region": region("Two")}],
+                       ("POST", "/v1/regions/Two/thaw"): [{"region": region("Two")}]})
+    console.run(RegionFreeze, "Two", "--reason", "new disks")
+    console.run(RegionThaw, "Two")
+    assert console.out == "Two is frozen\nTwo is thawed\n"
+    assert [asked[2] for asked in console.server.asked] == [{"reason": "new disks"}, {}]
 
 
 def test_counts_in_words() -> None:
