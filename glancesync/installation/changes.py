@@ -128,7 +128,7 @@ class Edit:
         # Without context: the lines around may be somebody's password.
         lines = [line for line in difflib.unified_diff(before, self.text.splitlines(), n=0, lineterm="")
                  if not line.startswith(("---", "+++", "@@"))]
-        shown = [line if "password" not in line else line.partition("=")[0] + "= ***" for line in lines]
+        shown = [line if not line.startswith("+password") else "+password = ***" for line in lines]
         return "\n".join([f"change {self.path}, after a dated copy", *(f"    {line}" for line in shown)])
 
     def apply(self, manifest: Manifest, stamp: str) -> None:
@@ -193,9 +193,11 @@ def make_parents(path: Path, manifest: Manifest) -> None:
 
 def run(arguments: Sequence[str], *, good: Sequence[int] = (0,)) -> str:
     """Its output; raises InstallationError with what it said for any other status than the good ones."""
+    # The path that the installer itself was found by is not for what it runs.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
         answer = subprocess.run([*arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-                                stdin=subprocess.DEVNULL, cwd="/")
+                                stdin=subprocess.DEVNULL, cwd="/", env=variables)
     except OSError as error:
         raise InstallationError(f"{arguments[0]} cannot be run: {error.strerror}") from error
     if answer.returncode not in good:

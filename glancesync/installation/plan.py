@@ -31,6 +31,7 @@ def changes(layout: Layout, request: Request, facts: Facts) -> list[Change]:
     code = layout.programs / f"filter-{version}"
     build = Build(path=environment, source=request.source, python=request.python,
                   system_packages=request.system_packages)
+    link = Link(path=layout.programs / "bin", target=f"{environment.name}/bin")
     steps: list[Change] = [
         User(name=USER, home=layout.state),
         Directory(path=layout.config.parent, mode=0o750, group=USER),
@@ -39,9 +40,9 @@ def changes(layout: Layout, request: Request, facts: Facts) -> list[Change]:
         Directory(path=layout.programs, mode=0o755),
         build,
         File(path=layout.config, text=server_configuration(layout, request, facts), mode=0o640, group=USER, keep=True),
-        *_check(layout, environment, facts),
+        *_check(layout, environment, facts, link),
         *_stop(facts, build),
-        Link(path=layout.programs / "bin", target=f"{environment.name}/bin"),
+        link,
         _migrate(layout, environment),
         File(path=layout.rotation, text=_ROTATION.format(folder=layout.logs, user=USER)),
         *_unit(layout, request, facts),
@@ -96,12 +97,12 @@ def _filter(layout: Layout, request: Request, facts: Facts, code: Path) -> Itera
     yield Edit(path=request.glance_paste, text=edits.add_filter(facts.glance_paste))
 
 
-def _check(layout: Layout, environment: Path, facts: Facts) -> Sequence[Change]:
+def _check(layout: Layout, environment: Path, facts: Facts, link: Link) -> Sequence[Change]:
     """The new version looks at what the old one left, before anything of it is in force."""
     if not facts.is_installed:
         return []
     return [Command(arguments=_manage(layout, environment / "bin", "upgrade", "check"), good=(0, 1),
-                    mark=environment / ".checked", what="ask the new version whether anything stands against it "
+                    done=link.is_done(), what="ask the new version whether anything stands against it "
                     "(glance-sync-manage upgrade check)")]
 
 
