@@ -44,12 +44,17 @@ def changes(layout: Layout, request: Request, facts: Facts) -> list[Change]:
         *_stop(facts, build),
         link,
         _migrate(layout, environment),
-        File(path=layout.rotation, text=_ROTATION.format(folder=layout.logs, user=USER)),
+        File(path=layout.rotation, text=rotation(layout)),
         *_unit(layout, request, facts),
         *_start(facts, build)]
     if request.with_filter:
         steps += _filter(layout, request, facts, code)
     return [*steps, DropOthers(parent=layout.programs, keep=(environment, code))]
+
+
+def rotation(layout: Layout) -> str:
+    """For logrotate."""
+    return _ROTATION.format(folder=layout.logs, user=USER)
 
 
 def server_configuration(layout: Layout, request: Request, facts: Facts) -> str:

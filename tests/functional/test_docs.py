@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_wheel_and_source_distribution_install_cleanly(tmp_path: Path) -> None:
         return answer.stdout
 
     source = tmp_path / "source"
-    run("git", "clone", "--quiet", ROOT, source)
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info"))
     run(sys.executable, "-m", "build", "--outdir", tmp_path / "dist", source)
     wheel, = (tmp_path / "dist").glob("*.whl")
     archive, = (tmp_path / "dist").glob("*.tar.gz")
