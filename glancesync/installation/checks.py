@@ -39,6 +39,9 @@ def _of_python(python: Python | None, request: Request) -> list[str]:
     if python.version < PYTHON:
         return [f"{request.python} is Python {_dotted(python)}, 3.11 or newer is needed: name one with "
                 "PYTHON=/path/to/python3"]
+    if not python.is_for_all:
+        return [f"{request.python} cannot be run by others than root, and the server is not root: name one with "
+                "PYTHON=/usr/bin/python3"]
     return [] if python.has_venv else [f"{request.python} has no venv module: install python3-venv"]
 
 

@@ -16,7 +16,7 @@ from glancesync.installation.layout import UNIT, Layout, Request
 PORT = 9595
 PROGRAMS = ("useradd", "userdel", "runuser")
 _ASK_PYTHON = """
-import importlib.metadata, importlib.util, json, sys, sysconfig
+import importlib.metadata, importlib.util, json, os, sys, sysconfig
 def version(name):
     try:
         return importlib.metadata.version(name)
@@ -24,6 +24,7 @@ def version(name):
         return None
 print(json.dumps({"python": list(sys.version_info[:2]), "glance": version("glance"),
                   "venv": all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")),
+                  "program": os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
                   "library": sysconfig.get_path("purelib")}))
 """
 
@@ -37,6 +38,7 @@ class Python:
     has_venv: bool
     glance: str | None
     library: Path
+    is_for_all: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,13 @@ def ask_python(path: Path) -> Python | None:
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
     return Python(path=path, version=(said["python"][0], said["python"][1]), has_venv=said["venv"],
-                  glance=said["glance"], library=Path(said["library"]))
+                  glance=said["glance"], library=Path(said["library"]),
+                  is_for_all=_is_for_all(Path(said["program"])))
+
+
+def _is_for_all(program: Path) -> bool:
+    """Whether a user who is not root may run it: one in root's home is root's alone."""
+    return all(each.stat().st_mode & 0o001 for each in (program, *program.parents))
 
 
 def find_glance_python() -> Path | None:

@@ -27,7 +27,7 @@ _ROTATION = """# Put here by glance-sync's install.sh. The server opens its log 
 def changes(layout: Layout, request: Request, facts: Facts) -> list[Change]:
     """All of them, those that are done as well."""
     version = version_of(request.source)
-    environment = layout.programs / f"environment-{version}"
+    environment = layout.programs / f"environment-{version}{'-system' if request.system_packages else ''}"
     code = layout.programs / f"filter-{version}"
     build = Build(path=environment, source=request.source, python=request.python,
                   system_packages=request.system_packages)

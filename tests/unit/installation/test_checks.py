@@ -29,6 +29,7 @@ def test_a_good_host():
     ({"is_root": False}, "not root"),
     ({"python": None}, "no Python that runs"),
     ({"python": OLD}, "3.11 or newer"),
+    ({"python": replace(GOOD, is_for_all=False)}, "PYTHON=/usr/bin/python3"),
     ({"python": replace(GOOD, has_venv=False)}, "install python3-venv"),
     ({"glance": None}, "--glance-python"),
     ({"glance": replace(GOOD, glance=None)}, "has no Glance"),
