@@ -45,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
                          "are others")
     install.add_argument("--glance-conf", type=Path, default=Path("/etc/glance/glance-api.conf"), metavar="FILE",
                          help="default %(default)s")
-    install.add_argument("--glance-paste", type=Path, default=Path("/etc/glance/glance-api-paste.ini"), metavar="FILE",
-                         help="default %(default)s")
+    install.add_argument("--glance-paste", type=Path, metavar="FILE", help="default: config_file of [paste_deploy], or "
+                         "glance-api-paste.ini beside glance-api.conf")
     install.add_argument("--glance-python", type=Path, metavar="FILE", help="the Python that runs glance-api (default: "
                          "that of glance-manage)")
     install.add_argument("--glance-user", default="glance", metavar="NAME", help="who runs glance-api (default glance)")
@@ -119,6 +119,9 @@ def next_steps(layout: Layout, request: Request, facts: Facts) -> str:
         if edits.get(conf, edits.SECTION, "sync_enabled") != "true":
             steps.append(f"Put the password of glance-sync-events into [glance_sync] of {request.glance_conf} and set "
                          "sync_enabled = true.")
+        if not (edits.get(conf, "paste_deploy", "flavor") or "").startswith("keystone"):
+            steps.append(f"{request.glance_conf} names no flavor of [paste_deploy] that begins with keystone: the "
+                         "filter is in those pipelines. Look whether another of Glance's files does.")
         steps.append("Restart glance-api, as you always do.")
     steps.append("See what it does: openstack image sync region list")
     return "Next:\n" + "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
@@ -126,11 +129,22 @@ def next_steps(layout: Layout, request: Request, facts: Facts) -> str:
 
 def _request(given: argparse.Namespace) -> Request:
     fields = {name: getattr(given, name) for name in (
-        "source", "python", "glance_conf", "glance_paste", "glance_user", "outbox", "system_packages", "with_filter",
+        "source", "python", "glance_conf", "glance_user", "outbox", "system_packages", "with_filter",
         "cascading_region", "auth_url")}
-    return Request(**fields, glance_python=given.glance_python or find_glance_python(),
+    return Request(**fields, glance_paste=given.glance_paste or _paste_of(given.glance_conf),
+                   glance_python=given.glance_python or find_glance_python(),
                    service_password=_secret(given.service_password_file),
                    events_password=_secret(given.events_password_file))
+
+
+def _paste_of(glance_conf: Path) -> Path:
+    """Where Glance finds its pipelines. A file that cannot be read is a check's business."""
+    beside = glance_conf.with_name("glance-api-paste.ini")
+    try:
+        named = edits.get(glance_conf.read_text("utf-8"), "paste_deploy", "config_file")
+    except (OSError, UnicodeDecodeError, edits.EditError):
+        return beside
+    return glance_conf.parent / named if named else beside
 
 
 def _secret(path: Path | None) -> str | None:
