@@ -178,7 +178,7 @@ class Command:
         return self.what
 
     def apply(self, manifest: Manifest, stamp: str) -> None:
-        run(self.arguments, good=self.good)
+        print(run(self.arguments, good=self.good), end="", flush=True)  # a warning of the check, the new version
         if self.mark is not None:
             self.mark.touch()
 

@@ -123,3 +123,13 @@ def test_no_password_is_shown(host):
 def test_a_command_says_what_it_said(tmp_path):
     with pytest.raises(changes.InstallationError, match="cannot be run"):
         changes.run([str(tmp_path / "nothing")])
+
+
+def test_a_command_runs_until_its_mark_and_shows_what_it_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(changes, "run", lambda arguments, *, good: f"{arguments} {good}\n")
+    step = changes.Command(arguments=["check"], what="look", mark=tmp_path / "mark", good=(0, 1))
+    assert not step.is_done()
+    step.apply(Manifest(tmp_path / "record"), STAMP)
+    assert capsys.readouterr().out == "['check'] (0, 1)\n"
+    assert step.is_done()
+    assert not (tmp_path / "record").exists()
