@@ -21,7 +21,7 @@ from glancesync.lab.glance import APPLICATION, installed_paste_file
 from glancesync.lab.images import Images
 from glancesync.lab.ports import find_free_port
 from glancesync.lab.state import LabOptions
-from tests.fixtures.fresh_root import FreshRoot
+from tests.fixtures.fresh_root import FreshRoot, state_of
 from tests.fixtures.polling import eventually
 
 pytest_plugins = ["tests.fixtures.fresh_root"]
@@ -141,9 +141,15 @@ def test_the_whole_life(host: FreshRoot, cloud: Lab) -> None:
 
 def _differences(before: dict[str, tuple[object, ...]],
                  after: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, object]]:
-    """By path, before and after; folders that a look at them copied up are none."""
-    return {name: (before.get(name), after.get(name)) for name in before.keys() | after.keys()
-            if before.get(name) != after.get(name) and not (name not in before and Path("/", name).is_dir())}
+    """By path, before and after; what was not in the layer before was as this machine has it."""
+    found = {}
+    for name in before.keys() | after.keys():
+        below = Path("/", name)
+        was = before[name] if name in before else state_of(below) if os.path.lexists(below) else None
+        now = after[name] if name in after else state_of(below) if os.path.lexists(below) else None
+        if was != now:
+            found[name] = (was, now)
+    return found
 
 
 def _assert_modes(host: FreshRoot) -> None:
