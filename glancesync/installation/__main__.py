@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from glancesync.installation import edits
-from glancesync.installation.changes import Change, InstallationError, run
+from glancesync.installation.changes import Change
 from glancesync.installation.checks import problems
 from glancesync.installation.facts import Facts, find_glance_python, look
 from glancesync.installation.layout import UNIT, Layout, Request
 from glancesync.installation.manifest import Manifest
 from glancesync.installation.plan import changes
 from glancesync.installation.removal import remove
+from glancesync.installation.system import InstallationError, run
 
 
 def main(arguments: Sequence[str] | None = None, layout: Layout | None = None) -> int:
@@ -34,6 +35,14 @@ def main(arguments: Sequence[str] | None = None, layout: Layout | None = None) -
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="", description="Puts glance-sync on this host, or takes it back.")
     verbs = parser.add_subparsers(dest="verb", required=True)
+    _add_install(verbs)
+    uninstall = verbs.add_parser("uninstall", prog="uninstall.sh", description="Takes back what install.sh changed.")
+    uninstall.add_argument("--dry-run", action="store_true", help="print what would be done, do nothing")
+    uninstall.add_argument("--purge", action="store_true", help="also the configuration, the database and the logs")
+    return parser
+
+
+def _add_install(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     install = verbs.add_parser("install", prog="install.sh", description="Installs or upgrades the sync server, and "
                                "the filter in glance-api's Python. Nothing is changed while a check fails.")
     install.add_argument("--dry-run", action="store_true", help="print every change, make none")
@@ -43,6 +52,16 @@ def _parser() -> argparse.ArgumentParser:
                          "system's Python and install only those that are missing (default: an environment of its own)")
     install.add_argument("--no-filter", dest="with_filter", action="store_false", help="leave Glance alone: its hosts "
                          "are others")
+    _add_glance(install)
+    install.add_argument("--cascading-region", metavar="REGION", help="the region that users write to")
+    install.add_argument("--auth-url", metavar="URL", help="Keystone (default: as in glance-api.conf)")
+    install.add_argument("--service-password-file", type=Path, metavar="FILE", help="holds the password of the user "
+                         "glance-sync")
+    install.add_argument("--events-password-file", type=Path, metavar="FILE", help="holds the password of the user "
+                         "glance-sync-events; without it the filter stays off")
+
+
+def _add_glance(install: argparse.ArgumentParser) -> None:
     install.add_argument("--glance-conf", type=Path, default=Path("/etc/glance/glance-api.conf"), metavar="FILE",
                          help="default %(default)s")
     install.add_argument("--glance-paste", type=Path, metavar="FILE", help="default: config_file of [paste_deploy], or "
@@ -52,16 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     install.add_argument("--glance-user", default="glance", metavar="NAME", help="who runs glance-api (default glance)")
     install.add_argument("--outbox", type=Path, default=Path("/var/lib/glance/glance-sync-outbox"), metavar="DIR",
                          help="where the filter keeps its events (default %(default)s)")
-    install.add_argument("--cascading-region", metavar="REGION", help="the region that users write to")
-    install.add_argument("--auth-url", metavar="URL", help="Keystone (default: as in glance-api.conf)")
-    install.add_argument("--service-password-file", type=Path, metavar="FILE", help="holds the password of the user "
-                         "glance-sync")
-    install.add_argument("--events-password-file", type=Path, metavar="FILE", help="holds the password of the user "
-                         "glance-sync-events; without it the filter stays off")
-    uninstall = verbs.add_parser("uninstall", prog="uninstall.sh", description="Takes back what install.sh changed.")
-    uninstall.add_argument("--dry-run", action="store_true", help="print what would be done, do nothing")
-    uninstall.add_argument("--purge", action="store_true", help="also the configuration, the database and the logs")
-    return parser
 
 
 def _install(given: argparse.Namespace, layout: Layout) -> int:

@@ -2,24 +2,16 @@
 """The changes that an installation is made of. Each says whether it is there already, what it would do, and does it."""
 from __future__ import annotations
 
-import contextlib
 import difflib
-import grp
 import hashlib
 import os
-import pwd
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from glancesync.installation.manifest import Entry, Manifest, replace
-
-
-class InstallationError(Exception):
-    """Something could not be done; the message says what and why."""
+from glancesync.installation.system import digest, find_ids, ids, is_owned, run
 
 
 class Change(Protocol):
@@ -64,7 +56,7 @@ class Directory:
     group: str | None = None
 
     def is_done(self) -> bool:
-        return self.path.is_dir() and _is_owned(self.path, self.mode, self.owner, self.group)
+        return self.path.is_dir() and is_owned(self.path, self.mode, self.owner, self.group)
 
     def describe(self) -> str:
         return f"make the directory {self.path} ({self.mode:04o} {self.owner or 'root'}:{self.group or 'root'})"
@@ -91,7 +83,7 @@ class File:
     def is_done(self) -> bool:
         if not self.path.exists():
             return False
-        return (self.keep or self.path.read_text("utf-8") == self.text) and _is_owned(self.path, self.mode, None,
+        return (self.keep or self.path.read_text("utf-8") == self.text) and is_owned(self.path, self.mode, None,
                                                                                      self.group)
 
     def describe(self) -> str:
@@ -189,49 +181,3 @@ def make_parents(path: Path, manifest: Manifest) -> None:
         manifest.note(Entry(kind="parent", path=str(each)))
         each.mkdir()
         each.chmod(0o755)  # whatever the umask is
-
-
-def run(arguments: Sequence[str], *, good: Sequence[int] = (0,)) -> str:
-    """Its output; raises InstallationError with what it said for any other status than the good ones."""
-    # The path that the installer itself was found by is not for what it runs.
-    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    try:
-        answer = subprocess.run([*arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-                                stdin=subprocess.DEVNULL, cwd="/", env=variables)
-    except OSError as error:
-        raise InstallationError(f"{arguments[0]} cannot be run: {error.strerror}") from error
-    if answer.returncode not in good:
-        raise InstallationError(f"{' '.join(arguments[:4])} ... ended with {answer.returncode}:\n{answer.stdout}")
-    return answer.stdout
-
-
-def find_ids(name: str) -> tuple[int, int] | None:
-    """User and group id of a user."""
-    with contextlib.suppress(KeyError):
-        found = pwd.getpwnam(name)
-        return found.pw_uid, found.pw_gid
-    return None
-
-
-def ids(owner: str | None, group: str | None) -> tuple[int, int]:
-    """Of names; root for None."""
-    return (pwd.getpwnam(owner).pw_uid if owner else 0), (grp.getgrnam(group).gr_gid if group else 0)
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def remove_tree(path: Path) -> None:
-    """A folder of ours with all that is in it."""
-    shutil.rmtree(path)
-
-
-def _is_owned(path: Path, mode: int, owner: str | None, group: str | None) -> bool:
-    found = path.stat()
-    try:
-        wanted = ids(owner, group)
-    except KeyError:
-        return False
-    return (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (*wanted, mode)

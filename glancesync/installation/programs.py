@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glancesync import __version__
-from glancesync.installation.changes import remove_tree, run
 from glancesync.installation.manifest import Entry, Manifest
+from glancesync.installation.system import remove_tree, run
 
 _SOURCES = ("pyproject.toml", "setup.py", "README.md", "glancesync")
 _DONE = ".complete"

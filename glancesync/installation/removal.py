@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from glancesync.installation import edits
-from glancesync.installation.changes import digest, find_ids, remove_tree, run
 from glancesync.installation.manifest import Entry, Manifest, copy_whole, replace
+from glancesync.installation.system import digest, find_ids, remove_tree, run
 
 
 def remove(manifest: Manifest, *, purge: bool, dry_run: bool) -> Iterator[str]:

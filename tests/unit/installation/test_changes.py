@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from glancesync.installation import changes, edits
+from glancesync.installation import changes, edits, system
 from glancesync.installation.changes import Directory, Edit, File, Link
 from glancesync.installation.manifest import Manifest
 from glancesync.installation.removal import remove
@@ -18,7 +18,8 @@ CONF = "# Glance's\n[DEFAULT]\nx = y\n"
 
 @pytest.fixture(autouse=True)
 def _as_anybody(monkeypatch):
-    monkeypatch.setattr(changes, "ids", lambda _owner, _group: (os.getuid(), os.getgid()))
+    for module in (changes, system):
+        monkeypatch.setattr(module, "ids", lambda _owner, _group: (os.getuid(), os.getgid()))
 
 
 @pytest.fixture
@@ -121,8 +122,8 @@ def test_no_password_is_shown(host):
 
 
 def test_a_command_says_what_it_said(tmp_path):
-    with pytest.raises(changes.InstallationError, match="cannot be run"):
-        changes.run([str(tmp_path / "nothing")])
+    with pytest.raises(system.InstallationError, match="cannot be run"):
+        system.run([str(tmp_path / "nothing")])
 
 
 def test_a_command_runs_until_its_mark_and_shows_what_it_said(tmp_path, capsys, monkeypatch):
