@@ -92,7 +92,9 @@ def test_wheel_and_source_distribution_install_cleanly(tmp_path: Path) -> None:
 
     source = tmp_path / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info"))
-    run(sys.executable, "-m", "build", "--outdir", tmp_path / "dist", source)
+    run(sys.executable, "-m", "venv", "tools")
+    run(tmp_path / "tools/bin/python", "-m", "pip", "install", "--quiet", "build")
+    run(tmp_path / "tools/bin/python", "-m", "build", "--outdir", tmp_path / "dist", source)
     wheel, = (tmp_path / "dist").glob("*.whl")
     archive, = (tmp_path / "dist").glob("*.tar.gz")
     files = run("tar", "-tzf", archive)
