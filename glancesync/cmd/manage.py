@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from oslo_config import cfg
 
 from glancesync import conf as options
-from glancesync.cmd import region_commands
+from glancesync.cmd import config_show, region_commands, upgrade
 from glancesync.cmd.build import Server, build
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
@@ -27,9 +27,11 @@ Command = Callable[[cfg.ConfigOpts, argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 done, 1 failed (or, with --dry-run, there is something to do), 2 wrong usage or configuration."""
     given = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    files = [f"--config-file={given.config_file}"] if given.config_file else []
     try:
-        conf = options.parse([f"--config-file={given.config_file}"] if given.config_file else [],
-                             prog="glance-sync-manage")
+        if given.run is _upgrade_check:  # it tells what is wrong with the configuration among other things
+            return upgrade.check(files, prog="glance-sync-manage")
+        conf = options.parse(files, prog="glance-sync-manage")
         return int(given.run(conf, given))
     except ConfigurationError as error:
         print(f"glance-sync-manage: {inert(str(error))}", file=sys.stderr)
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     database = _group(groups, "db", "the server's database")
     _command(database, "sync", "create the tables or bring them to this version's state", _db_sync)
     _command(database, "version", "print the migration that the database is at", _db_version)
+    _add_config(groups)
     deletion = _group(groups, "deletion", "the brake on deletions")
     _command(deletion, "status", "say whether deletions are held, and why; exit status 1 when they are",
              _deletion_status)
@@ -89,6 +92,16 @@ def _of(command: Callable[[Server, argparse.Namespace], int]) -> Command:
     return lambda conf, given: command(_open(conf), given)
 
 
+def _add_config(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    config = _command(_group(groups, "config", "the server's configuration"), "show", "print every option of this "
+                      "program and those of its libraries that are set, each with where it comes from; secrets are "
+                      "hidden", _config_show)
+    config.add_argument("--all", action="store_true", dest="everything", help="the libraries' defaults as well")
+    _command(_group(groups, "upgrade", "an upgrade to this version"), "check", "say what it would meet: configuration, "
+             "database, policy file, modes of files, packages; exit status 0 all is well, 1 look at something, 2 do "
+             "not go on", _upgrade_check)
+
+
 def _add_conflict(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     conflict = _group(groups, "conflict", "images that stand in a replica's way")
     listing = _command(conflict, "list", "print them page by page, each with what differs", _conflict_list)
@@ -127,6 +140,16 @@ def _db_version(conf: cfg.ConfigOpts, _given: argparse.Namespace) -> int:
     version = Database(options.read_settings(conf).server.connection).version()
     print(version or "empty: run `glance-sync-manage db sync`")
     return 0 if version else 1
+
+
+def _config_show(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
+    files = [f"--config-file={given.config_file}"] if given.config_file else []
+    return config_show.show(conf, files, everything=given.everything)
+
+
+def _upgrade_check(_conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
+    return upgrade.check([f"--config-file={given.config_file}"] if given.config_file else [],
+                         prog="glance-sync-manage")
 
 
 def _open(conf: cfg.ConfigOpts) -> Server:

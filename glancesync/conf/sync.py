@@ -33,8 +33,8 @@ OPTS = [
     cfg.IntOpt("max_new_ids", mutable=True, default=100, min=0,
                help="How many replicas of one region may be made again under a new id within "
                     "max_new_ids_window_seconds, because somebody deleted them there. When it is reached no more are "
-                    "made under a new id in that region until an operator runs `glance-sync-manage region release`. "
-                    "0: none ever is."),
+                    "made under a new id in that region until an operator runs `glance-sync-manage region release "
+                    "NAME`. 0: none ever is."),
     cfg.FloatOpt("max_new_ids_window_seconds", mutable=True, default=3600, min=1,
                  help="The window that max_new_ids counts over."),
     cfg.BoolOpt("adopt_by_hash", mutable=True, default=False,

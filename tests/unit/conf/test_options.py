@@ -2,11 +2,9 @@
 """Options are read once into frozen settings; what is wrong is refused by name; the sample is generated."""
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import pytest
-from oslo_config import generator
 
 from glancesync import conf as options
 from glancesync.exceptions import ConfigurationError
@@ -53,13 +51,3 @@ def test_the_shipped_example_is_accepted():
     example = SAMPLE.parent / "glance-sync.conf"
     conf = options.parse([f"--config-file={example}"], prog="glance-sync")
     assert options.read_settings(conf).sync.cascading_region == "RegionOne"
-
-
-def test_the_sample_is_up_to_date():
-    """oslo-config-generator --namespace glancesync --summarize --wrap-width 110"""
-    conf = generator.cfg.ConfigOpts()
-    generator.register_cli_opts(conf)
-    conf(["--namespace", "glancesync", "--summarize", "--wrap-width", "110"], project="sample")
-    output = io.StringIO()
-    generator.generate(conf, output)
-    assert SAMPLE.read_text() == output.getvalue(), "regenerate etc/glance-sync.conf.sample"
