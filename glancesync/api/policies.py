@@ -58,6 +58,7 @@ _RULES = [
     ("deletions:list", ADMIN, "See what was deleted and why.", [("GET", "/v1/deletions")]),
     ("regions:list", ADMIN, "List the regions with their endpoints and the state of their tasks.",
      [("GET", "/v1/regions")]),
+    ("history:get", ADMIN, "See bytes, runs and lag of the regions over time.", [("GET", "/v1/history")]),
     ("endpoints:list", ADMIN, "List the image endpoints of cascaded regions.", [("POST", "/v1/cascaded-eps")]),
 ]
 

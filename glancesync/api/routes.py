@@ -113,6 +113,9 @@ ROUTES: Sequence[Route] = (
          query=schemas.DELETIONS_QUERY, answer=schemas.DELETIONS),
     _get("/v1/regions", regions.list_regions, "regions:list", "Regions with their endpoints and tasks.",
          answer=schemas.REGIONS),
+    _get("/v1/history", regions.get_history, "history:get",
+         "Bytes moved, runs and lag over time, a point for each step and region in which something ended.",
+         query=schemas.HISTORY_QUERY, answer=schemas.HISTORY),
 )
 PUBLIC_ROUTES = tuple(route for route in ROUTES if route.rule is None)
 GUARDED_ROUTES = tuple(route for route in ROUTES if route.rule is not None)

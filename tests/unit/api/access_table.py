@@ -92,6 +92,7 @@ ATTEMPTS = [
             url=f"/v1/images/{OWN_IMAGE}/conflicts/RegionTwo", body={"choice": "skip"}, answers={"admin": 202}),
     Attempt(route=("GET", "/v1/deletions"), url="/v1/deletions", answers={"admin": 200}),
     Attempt(route=("GET", "/v1/regions"), url="/v1/regions", answers={"admin": 200}),
+    Attempt(route=("GET", "/v1/history"), url="/v1/history?seconds=600&points=10", answers={"admin": 200}),
 ]
 
 #: What changes something in the core; refused callers must not get there.

@@ -175,6 +175,12 @@ class FakeService:
                      "state": "open", "since": "2026-01-31T12:00:00.000Z", "failures": 5, "reason": "no answer",
                      "next_probe_at": "2026-01-31T12:00:30.000Z"}}]
 
+    def history(self, *, seconds: float, points: int, region: str | None) -> dict[str, Any]:
+        self._record("history", seconds=seconds, points=points, region=region)
+        return {"begins_at": "2026-01-31T12:00:00.000Z", "step_seconds": seconds / points, "points": [
+            {"at": "2026-01-31T12:00:00.000Z", "region": "RegionTwo", "bytes": 5, "done": 1, "failed": 0,
+             "lag_seconds": 1.5}]}
+
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         self._record("cascaded_endpoints", region_names=region_names)
         return ["http://192.0.2.2/image"]
