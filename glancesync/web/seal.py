@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -76,17 +78,14 @@ def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
 
 def _make(path: Path, content: bytes) -> None:
     """In one step, so that of several servers that start together all use one key."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
-        try:
+        with suppress(FileExistsError):
             os.link(part, path)
-        except FileExistsError:
-            return
     finally:
-        part.unlink()
+        os.unlink(part)
 
 
 def _read(path: Path) -> bytes:
