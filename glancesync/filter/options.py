@@ -84,7 +84,8 @@ def read_settings(conf: cfg.ConfigOpts, overrides: Mapping[str, str], paste_file
         enabled=values["sync_enabled"], server_url=_server_url(values),
         timeout_seconds=values["sync_server_timeout_seconds"], outbox_path=Path(values["outbox_path"]),
         outbox_max_bytes=values["outbox_max_bytes"],
-        metrics_file=Path(values["metrics_file"]) if values["metrics_file"] else None, new_session=lambda: _new_session(conf))
+        metrics_file=Path(values["metrics_file"]) if values["metrics_file"] else None,
+        new_session=lambda: _new_session(conf))
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -23,7 +23,7 @@ SECURE_COOKIE = f"__Host-{COOKIE}"
 #: Browsers drop larger ones.
 MAX_COOKIE_BYTES = 3900
 SESSION = "glancesync.web.session"
-_TOKEN_HEADER = "HTTP_X_AUTH_TOKEN"  # noqa: S105 - a header's name
+_AUTH_HEADER = "HTTP_X_AUTH_TOKEN"
 _MOST_ENDED = 10_000
 
 
@@ -50,7 +50,7 @@ class Sessions:
         elsewhere gets none. Raises ForbiddenError where a request with a session is to change something and does not
         prove to be the page's."""
         environ.pop(SESSION, None)
-        if _TOKEN_HEADER in environ or "HTTP_COOKIE" not in environ:
+        if _AUTH_HEADER in environ or "HTTP_COOKIE" not in environ:
             return
         session = self.find(environ)
         if session is None:
@@ -59,7 +59,7 @@ class Sessions:
             if environ.get("REQUEST_METHOD") in SAFE_METHODS:
                 return
             raise ForbiddenError("This request does not come from the page that you are logged in to; load it again.")
-        environ[_TOKEN_HEADER] = session.token
+        environ[_AUTH_HEADER] = session.token
         environ[SESSION] = session
 
     def is_ours(self, environ: Mapping[str, Any]) -> bool:

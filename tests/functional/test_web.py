@@ -36,7 +36,7 @@ class Page:
         return {"user": auth["username"], "password": auth["password"], "project": auth["project_name"],
                 "user_domain": auth["user_domain_name"], "project_domain": auth["project_domain_name"]}
 
-    def log_in(self, user: str, **changes: str) -> requests.Response:
+    def log_in(self, user: str, /, **changes: str) -> requests.Response:
         answer = self("POST", "/web/login", json={**self.credentials(user), **changes})
         if answer.status_code == 200:
             self.headers["X-CSRF-Token"] = self("GET", "/web/session").json()["csrf"]
@@ -64,6 +64,7 @@ def test_an_administrator_logs_in_works_and_logs_out(page: Page, sync_server: Sy
     assert page("GET", "/v1/regions", headers={"Cookie": f"{COOKIE}={stolen}"}).status_code == 401
 
 
+@pytest.mark.full
 def test_a_session_outlives_the_server_that_made_it(page: Page, sync_server: SyncServer) -> None:
     page.log_in("admin")
     sync_server.stop()

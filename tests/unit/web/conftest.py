@@ -82,7 +82,8 @@ class Browser:
             self.cookies[name] = value
         return response
 
-    def log_in(self, user: str = "admin", password: str = "right", **options: Any) -> webob.Response:
+    def log_in(self, user: str = "admin", password: str = "", **options: Any) -> webob.Response:
+        password = password or "right"
         response = self("POST", "/web/login", {"user": user, "password": password, "project": "own"}, **options)
         if response.status_int == 200:
             self.csrf = self("GET", "/web/session").json["csrf"]
