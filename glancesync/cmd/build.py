@@ -105,7 +105,8 @@ def build(conf: cfg.ConfigOpts) -> Server:
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
                       request_reconcile=doorbell.ring, health=health)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
-    streams = Streams(source=service, clock=clock, most=settings.web.max_streams)
+    streams = Streams(source=service, clock=clock, most=settings.web.max_streams,
+                      guard=worker.guard)
     registry.register(StateCollector(
         source=service, clock=clock, cache_seconds=lambda: settings.metrics.cache_seconds,
         running=lambda: worker.running, internal_errors=lambda: worker.internal_errors,

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from glancesync.clock import Clock
 from glancesync.concurrency import Queue, QueueEmpty, QueueFull, spawn
-from glancesync.exceptions import GlanceSyncError, NotReadyError
+from glancesync.exceptions import NotReadyError
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
@@ -29,6 +29,7 @@ _HEARTBEAT = b": still here\n\n"
 #: How soon a browser comes back, in milliseconds.
 _BEGIN = b"retry: 2000\n\n"
 Json = dict[str, Any]
+Guard = Callable[[str, Callable[[], None]], Any]
 
 
 class LiveSource(Protocol):
@@ -63,12 +64,14 @@ class _Listener:
 
 
 class Streams:
-    """`most` listeners at once. The reader runs while there is one."""
+    """`most` listeners at once. The reader runs while there is one; `guard` (the worker's) gives what a function
+    returns or its error, so that none ends the reader."""
 
-    def __init__(self, *, source: LiveSource, clock: Clock, most: int) -> None:
+    def __init__(self, *, source: LiveSource, clock: Clock, most: int, guard: Guard) -> None:
         self._source = source
         self._clock = clock
         self._most = most
+        self._guard = guard
         self._listeners: set[_Listener] = set()
         self._reads = False
         self._since: float | None = None
@@ -119,10 +122,9 @@ class Streams:
     def _read_on(self) -> None:
         try:
             while self._listeners:
-                try:
-                    self.look_once()
-                except GlanceSyncError as error:
-                    LOG.warning("live progress pauses: %s", error)
+                failed = self._guard("look at what changed", self.look_once)
+                if isinstance(failed, Exception):
+                    LOG.warning("live progress pauses: %s", failed)
                 self._clock.sleep(LOOK_SECONDS)
         finally:
             self._reads = False

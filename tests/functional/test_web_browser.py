@@ -110,18 +110,18 @@ def test_a_region_goes_down_and_comes_back(sync_server: SyncServer, arrive: Call
     visitor = arrive(sync_server, color_scheme="dark")
     visitor.open("overview")
     card = visitor.page.locator('[data-region="RegionThree"]')
-    card.get_by_text("well", exact=True).wait_for()
+    card.locator(".top .state.good", has_text="well").wait_for()
     glance = next(service for service in lab.services if service.name == "RegionThree")
     glance.stop()
     made = [images().create(f"while away {number}", b"w" * 10) for number in range(3)]
-    card.get_by_text("left alone", exact=True).wait_for(timeout=120000)
+    card.locator(".top .state.bad", has_text="left alone").wait_for(timeout=120000)
     visitor.picture("region-down", whole=True)
     visitor.open("tasks?region=RegionThree&state=waiting")
     visitor.page.get_by_text("region_paused").first.wait_for()
     visitor.picture("tasks-waiting")
     visitor.open("overview")
     lab.revive()
-    card.get_by_text("well", exact=True).wait_for(timeout=120000)
+    card.locator(".top .state.good", has_text="well").wait_for(timeout=120000)
     for image in made:
         job.wait_for(image["id"])
     visitor.picture("region-back", whole=True)
@@ -146,6 +146,7 @@ def test_a_member_on_a_phone(sync_server: SyncServer, arrive: Callable[..., Visi
     page.get_by_role("link", name="<b>mine</b>").tap()
     page.get_by_text(image["id"]).first.wait_for()
     assert page.get_by_role("button", name=re.compile("Retry")).count() == 0
+    assert page.get_by_text(re.compile("^(null|undefined|NaN)|object Object")).count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     visitor.picture("phone-image", whole=True)
     visitor.assert_content()

@@ -16,7 +16,7 @@ from glancesync.api.errors import HttpError
 from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
 from glancesync.conf.api import ApiSettings
-from glancesync.exceptions import ImageNotFoundError, TaskNotFoundError
+from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, TaskNotFoundError
 from glancesync.model.event import Event
 from glancesync.model.sort import Sort
 from glancesync.model.task import Run, Task, TaskFilter, TaskState, Trigger
@@ -205,6 +205,14 @@ class HeaderAuth:
 
 def header_auth_factory(_global_conf: Mapping[str, Any]) -> Callable[[Any], HeaderAuth]:
     return HeaderAuth
+
+
+def guard(_doing: str, function: Callable[[], Any]) -> Any:
+    """As the worker's: what it returns, or its error."""
+    try:
+        return function()
+    except GlanceSyncError as error:
+        return error
 
 
 def new_conf() -> cfg.ConfigOpts:

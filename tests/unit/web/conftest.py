@@ -23,7 +23,7 @@ from glancesync.conf.web import WebSettings
 from glancesync.exceptions import NotReadyError
 from glancesync.web.keystone import Credentials, Granted
 from glancesync.web.stream import Streams
-from tests.unit.api.fakes import CALLERS, PASTE_FILE, FakeService, new_conf
+from tests.unit.api.fakes import CALLERS, PASTE_FILE, FakeService, guard, new_conf
 
 ORIGIN = "http://localhost"
 
@@ -121,7 +121,7 @@ def app(service: FakeService, keystone: FakeKeystone, clock: ManualClock, tmp_pa
         "web": WebSettings(enabled="on", key_file=str(tmp_path / "key"))})
     stages = build_stages(Outward(
         settings=settings, identity=keystone, enforcer=enforcer, registry=CollectorRegistry(), clock=clock,
-        trusts_proxy=False, streams=Streams(source=service, clock=clock, most=2)))  # type: ignore[arg-type]
+        trusts_proxy=False, streams=Streams(source=service, clock=clock, most=2, guard=guard)))  # type: ignore[arg-type]
     paste_file = tmp_path / "paste.ini"
     paste_file.write_text(PASTE_FILE.read_text("utf-8").replace(
         "glancesync.api.middleware.authtoken:filter_factory", "tests.unit.api.fakes:header_auth_factory"), "utf-8")

@@ -12,6 +12,7 @@ from glancesync.concurrency import sleep
 from glancesync.exceptions import NotReadyError
 from glancesync.web import stream
 from glancesync.web.stream import Streams, Viewer, event
+from tests.unit.api.fakes import guard
 
 
 class Source:
@@ -51,7 +52,7 @@ def clock() -> YieldingClock:
 
 @pytest.fixture
 def streams(source: Source, clock: YieldingClock) -> Streams:
-    return Streams(source=source, clock=clock, most=2)
+    return Streams(source=source, clock=clock, most=2, guard=guard)
 
 
 ADMIN = Viewer(sees=lambda owner: True, sees_regions=True)

@@ -36,7 +36,7 @@ async function ask(method, path, { query, body, signal } = {}) {
   try {
     response = await fetch(url(path, query), {
       method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: "same-origin", redirect: "error", cache: "no-cache",
+      credentials: "same-origin", redirect: "error", cache: "no-store",
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;

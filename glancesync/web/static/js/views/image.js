@@ -37,8 +37,8 @@ export async function image(root, context) {
   const runs = h("div");
   const path = `v1/images/${encodeURIComponent(context.id)}`;
   root.append(title, told, about,
-    context.may("sync:submit") ? h("p", null, h("a", { href: `#/sync?image=${encodeURIComponent(context.id)}` },
-      "Sync this image…")) : null,
+    h("p", null, context.may("sync:submit") ? h("a", { href: `#/sync?image=${encodeURIComponent(context.id)}` },
+      "Sync this image…") : null),
     h("h2", null, "Regions"), regions, h("h2", null, "Attempts"), runs);
 
   function draw(found) {

@@ -52,10 +52,10 @@ export async function sync(root, context) {
   function draw() {
     const toDo = plan.filter((each) => each.actions.length);
     const total = toDo.reduce((at, each) => at + each.bytes, 0);
-    const text = toDo.length ? `${toDo.length} of ${plan.length} pairs of image and region would change; ${bytes(total)} would be copied${next ? ", and there is more" : ""}.`
+    const text = toDo.length ? `${toDo.length} of ${plan.length} pairs of image and region would change; ${total ? bytes(total) : "no bytes"} would be copied${next ? ", and there is more" : ""}.`
       : `Nothing would change${next ? " so far; there is more" : ""}.`;
-    place.replaceChildren(h("h2", { tabindex: "-1", id: "plan" }, "The plan"), h("p", { role: "status" }, text),
-      plan.length ? table("The plan", COLUMNS, plan.map(planRow)) : null);
+    place.replaceChildren(h("div", null, h("h2", { tabindex: "-1", id: "plan" }, "The plan"),
+      h("p", { role: "status" }, text), plan.length ? table("The plan", COLUMNS, plan.map(planRow)) : null));
     moreButton.hidden = !next;
     announce(text);
   }
