@@ -129,6 +129,7 @@ def test_metrics_are_for_this_host(page: Page) -> None:
     assert page("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 403
 
 
+@pytest.mark.full
 def test_a_run_is_one_json_line(start_server: Any, images: Any, page: Page) -> None:
     server = start_server({"DEFAULT": {"use_json": True}})
     page.log_in("admin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,11 @@ def arrive(lab: Lab, visit: Callable[..., Visitor]) -> Callable[..., Visitor]:
     return new
 
 
+def _name(text: str) -> str:
+    """The page shows deleted images too, those of another run on a standing cloud among them."""
+    return f"{text} {uuid.uuid4().hex[:8]}"
+
+
 def _percents(visitor: Visitor) -> list[int]:
     texts = visitor.page.locator(".grid .state.busy").all_inner_texts()
     return [int(found[1]) for text in texts if (found := re.search(r"(\d+) %", text))]
@@ -42,8 +48,9 @@ def test_a_running_copy_moves(start_server: Callable[..., SyncServer], arrive: C
                               images: ImagesOf, job: MainJob) -> None:
     visitor = arrive(start_server(SLOW))
     visitor.open("images")
-    image = images().create("a large one", b"\xa5" * (48 * MIB))
-    row = visitor.page.get_by_role("row", name="a large one")
+    name = _name("a large one")
+    image = images().create(name, b"\xa5" * (48 * MIB))
+    row = visitor.page.get_by_role("row", name=name)
     row.wait_for(timeout=60000)  # it comes by itself
     seen: set[int] = set()
 
@@ -131,19 +138,20 @@ def test_a_region_goes_down_and_comes_back(sync_server: SyncServer, arrive: Call
 
 def test_a_member_on_a_phone(sync_server: SyncServer, arrive: Callable[..., Visitor], images: ImagesOf,
                              job: MainJob) -> None:
-    image = images().create("<b>mine</b>", b"m" * 10)
+    mine = _name("<b>mine</b>")
+    image = images().create(mine, b"m" * 10)
     foreign = images("rival").create("a rival's", b"r" * 10)
     job.wait_for(image["id"])
     job.wait_for(foreign["id"])
     visitor = arrive(sync_server, "demo", viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     page = visitor.page
     page.get_by_role("heading", level=1, name="Images").wait_for()
-    page.get_by_role("link", name="<b>mine</b>").wait_for()
+    page.get_by_role("link", name=mine).wait_for()
     assert page.get_by_role("link", name="a rival's").count() == 0
     assert page.get_by_role("navigation", name="Pages").get_by_role("link").all_inner_texts() == ["Images"]
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     visitor.picture("phone-images")
-    page.get_by_role("link", name="<b>mine</b>").tap()
+    page.get_by_role("link", name=mine).tap()
     page.get_by_text(image["id"]).first.wait_for()
     assert page.get_by_role("button", name=re.compile("Retry")).count() == 0
     assert page.get_by_text(re.compile("^(null|undefined|NaN)|object Object")).count() == 0

@@ -3,6 +3,7 @@
 // in this page parses HTML, and the Content-Security-Policy forbids it (require-trusted-types-for).
 
 const SVG = "http://www.w3.org/2000/svg";
+const LONG = 130;
 
 function fill(node, props, children) {
   for (const [name, value] of Object.entries(props || {})) {
@@ -35,6 +36,13 @@ export function shown(text) {
 
 export function name(text) {
   return h("bdi", null, shown(text));
+}
+
+// A long text begins short; who wants to reads it whole.
+export function long(text) {
+  const whole = shown(text);
+  if (whole.length <= LONG) return whole;
+  return h("details", { class: "long" }, h("summary", null, `${whole.slice(0, LONG - 20).trimEnd()}…`), whole);
 }
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Buttons that ask the server for something about a task, and tables of runs. Used by several views.
 import { post } from "./api.js";
-import { announce, duration, h, problem, row, shown, table, time } from "./dom.js";
+import { announce, duration, h, long, problem, row, shown, table, time } from "./dom.js";
 import { badge } from "./states.js";
 
 // `told` is where an error is shown, `done` is called after it went well.
@@ -44,5 +44,5 @@ export function runTable(caption, runs, bytes) {
 export function reasonCell(thing) {
   if (!thing.reason_code) return h("td", { class: "reason" }, "–");
   return h("td", { class: "reason" }, h("code", null, shown(thing.reason_code)),
-    thing.reason ? [h("br"), shown(thing.reason)] : null);
+    thing.reason ? h("div", null, long(thing.reason)) : null);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { get } from "../api.js";
 import { picture, series } from "../charts.js";
-import { bytes, duration, h, name, problem, rate, select, shown, time } from "../dom.js";
+import { bytes, duration, h, long, name, problem, rate, select, time } from "../dom.js";
 import { every } from "../live.js";
 import { kind, word } from "../states.js";
 
@@ -19,8 +19,8 @@ function health(region) {
 }
 
 function why(region) {
-  const told = region.problems.map(shown);
-  if (region.breaker && region.breaker.reason && region.breaker.state !== "closed") told.push(shown(region.breaker.reason));
+  const told = [...region.problems];
+  if (region.breaker && region.breaker.reason && region.breaker.state !== "closed") told.push(region.breaker.reason);
   return told;
 }
 
@@ -59,7 +59,7 @@ function card(region, history) {
           history ? rate(last / (5 * history.step_seconds)) : "–")),
         h("div", null, h("dt", null, "Last lag"), h("dd", null, duration(lags.length ? lags[lags.length - 1] : null)))),
       share(counts)],
-    why(region).map((each) => h("p", { class: "note" }, each)),
+    why(region).map((each) => h("div", { class: "note" }, long(each))),
     region.breaker && region.breaker.state === "open" && region.breaker.next_probe_at
       ? h("p", { class: "soft" }, "Next try: ", time(region.breaker.next_probe_at)) : null);
 }
@@ -76,7 +76,9 @@ export async function overview(root, context) {
     h("div", { class: "bar-of-filters" }, select("Time", SPANS, seconds, (value) => { seconds = value; load(); })), pictures);
 
   function draw() {
+    const opened = new Set([...cards.querySelectorAll("details[open]")].map((each) => each.closest("li").dataset.region));
     cards.replaceChildren(...regions.map((region) => card(region, history)));
+    for (const each of cards.querySelectorAll("details")) each.open = opened.has(each.closest("li").dataset.region);
     if (!history) return;
     const step = history.step_seconds;
     const common = { beginsAt: history.begins_at, stepSeconds: step };

@@ -41,8 +41,8 @@ export async function tasks(root, context) {
     retryAll.disabled = filters.state !== "" && !RESTING.includes(filters.state);
     moreButton.hidden = !next;
     place.replaceChildren(rows.length ? table("Tasks", COLUMNS, rows.map((task) => row(COLUMNS, [
-      h("a", { class: "id", href: `#/tasks/${encodeURIComponent(task.id)}` }, task.id.slice(0, 8)),
-      h("a", { class: "id", href: `#/images/${encodeURIComponent(task.image_id)}` }, task.image_id.slice(0, 8)),
+      h("a", { class: "id whole", href: `#/tasks/${encodeURIComponent(task.id)}` }, task.id.slice(0, 8)),
+      h("a", { class: "id whole", href: `#/images/${encodeURIComponent(task.image_id)}` }, task.image_id.slice(0, 8)),
       name(task.region), badge(task.state), reasonCell(task), String(task.attempts),
       task.bytes_total ? `${bytes(task.bytes_done || 0)} of ${bytes(task.bytes_total)}` : "–", task.trigger,
       task.state === "waiting" ? h("td", null, time(task.run_at)) : "–", h("td", null, time(task.updated_at)),
