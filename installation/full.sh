@@ -10,6 +10,7 @@ GLANCE_28=("glance>=28,<29" "oslo.utils==7.1.0" "oslo.db==15.0.0" "SQLAlchemy<2.
 prepare_full() {
     prepare_glance_28 "$1"
     prepare_databases
+    prepare_browser
 }
 
 prepare_glance_28() {
@@ -56,4 +57,22 @@ prepare_databases() {
         "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check pgserver >&2 \
             || say "pip has none for this Python: nothing runs on PostgreSQL" ;;
     esac
+}
+
+# Chromium for the page, promtool for the alerts.
+prepare_browser() {
+    local missing=()
+    find_program chromium || find_program chromium-browser || find_program google-chrome || missing+=(chromium)
+    find_program promtool || missing+=(prometheus)
+    if [ ${#missing[@]} != 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing ${missing[*]}"
+        export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" fonts-dejavu-core \
+            >/dev/null || say "${missing[*]} could not be installed: what needs them is skipped"
+    elif [ ${#missing[@]} != 0 ]; then
+        say "${missing[*]} are missing and only root can install them: what needs them is skipped"
+    fi
+    "$VENV/bin/python" -c 'import playwright' 2>/dev/null \
+        || "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "playwright>=1.40" >&2 \
+        || say "Playwright could not be installed: the page is not tried in a browser"
 }

@@ -10,8 +10,9 @@ import pytest
 
 GLANCE_28 = Path(__file__).parents[1] / ".venv-glance28"
 
-pytest_plugins = ["tests.fixtures.cloud", "tests.fixtures.databases", "tests.fixtures.images",
-                  "tests.fixtures.main_job", "tests.fixtures.trusting", "tests.fixtures.faulty_lab"]
+pytest_plugins = ["tests.fixtures.browser", "tests.fixtures.cloud", "tests.fixtures.databases",
+                  "tests.fixtures.images", "tests.fixtures.main_job", "tests.fixtures.trusting",
+                  "tests.fixtures.faulty_lab"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -32,6 +32,8 @@ class HttpCode(Explained):
                        "Send it again.")
     UNSUPPORTED_MEDIA_TYPE = ("unsupported_media_type", "415: the body is not JSON by its Content-Type.",
                               "Nothing was done.", _CALLER)
+    TOO_MANY_LOGINS = ("too_many_logins", "429: so many logins of the account, or from the address, failed that it has "
+                       "to wait; Retry-After says how long.", "The password was not tried.", "Wait; then log in.")
 
 
 #: Codes of what HTTP itself refuses; every other code is a GlanceSyncError's.
@@ -43,6 +45,7 @@ HTTP_CODES = {
     406: HttpCode.VERSION_NOT_SUPPORTED.value,
     408: HttpCode.REQUEST_TIMEOUT.value,
     415: HttpCode.UNSUPPORTED_MEDIA_TYPE.value,
+    429: HttpCode.TOO_MANY_LOGINS.value,
     503: NotReadyError.code,
 }
 _UNEXPECTED = "The server failed on this request; its log tells why under this request id."

@@ -2,8 +2,8 @@
 """What paste's factories need beyond strings, handed to them by `app.load_app` in the global configuration."""
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from oslo_config import cfg
@@ -18,12 +18,14 @@ KEY = "glancesync.parts"
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The objects behind one API. `conf` serves the libraries that read [keystone_authtoken] and [oslo_middleware]."""
+    """The objects behind one API. `conf` serves the libraries that read [keystone_authtoken] and [oslo_middleware];
+    `stages` are those that others build, by the name that the paste file knows them by."""
 
     service: SyncService
     settings: ApiSettings
     enforcer: policy.Enforcer
     conf: cfg.ConfigOpts
+    stages: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
 
 
 def parts_of(global_conf: Mapping[str, Any]) -> Parts:

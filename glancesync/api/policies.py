@@ -60,6 +60,7 @@ _RULES = [
      [("GET", "/v1/regions")]),
     ("regions:freeze", ADMIN, "Have nothing written to a region, or let it go on.",
      [("POST", "/v1/regions/{region}/freeze"), ("POST", "/v1/regions/{region}/thaw")]),
+    ("history:get", ADMIN, "See bytes, runs and lag of the regions over time.", [("GET", "/v1/history")]),
     ("endpoints:list", ADMIN, "List the image endpoints of cascaded regions.", [("POST", "/v1/cascaded-eps")]),
 ]
 

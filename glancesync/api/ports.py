@@ -84,5 +84,8 @@ class SyncService(Protocol):
     def thaw_region(self, name: str) -> None:
         """Raises RegionNotFoundError, InvalidInputError."""
 
+    def history(self, *, seconds: float, points: int, region: str | None) -> dict[str, Any]:
+        """Bytes, runs and lag over the last `seconds`, in so many steps."""
+
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         """Image endpoints of the cascaded regions named, of all when none is; raises RegionNotFoundError."""

@@ -118,6 +118,9 @@ ROUTES: Sequence[Route] = (
           body=Body(schema=schemas.FREEZE_BODY, required=False), answer=schemas.REGION),
     _post("/v1/regions/{region}/thaw", regions.thaw, "regions:freeze", "Let a frozen region's tasks go on.",
           body=_NOTHING, answer=schemas.REGION),
+    _get("/v1/history", regions.get_history, "history:get",
+         "Bytes moved, runs and lag over time, a point for each step and region in which something ended.",
+         query=schemas.HISTORY_QUERY, answer=schemas.HISTORY),
 )
 PUBLIC_ROUTES = tuple(route for route in ROUTES if route.rule is None)
 GUARDED_ROUTES = tuple(route for route in ROUTES if route.rule is not None)

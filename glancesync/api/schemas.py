@@ -78,6 +78,10 @@ SYNC_QUERY: dict[str, Schema] = {
                "description": "of a dry run of everything: what the link `next` of the page before carries"}}
 DELETIONS_QUERY: dict[str, Schema] = {"limit": _LIMIT, "marker": TASK_ID, "region": TEXT, "image_id": IMAGE_ID,
                                       "cause": TOKEN}
+HISTORY_QUERY: dict[str, Schema] = {
+    "seconds": {"type": "integer", "minimum": 60, "maximum": 86400, "description": "how far back; an hour by default"},
+    "points": {"type": "integer", "minimum": 1, "maximum": 500, "description": "steps of that time; 60 by default"},
+    "region": TEXT}
 
 # -- bodies ----------------------------------------------------------------------------------------------------------
 _EVENT = _object(
@@ -191,6 +195,9 @@ IMAGES = _object(["images"], images=_list(_ref("Image")), next=_STRING)
 CONFLICTS = _object(["conflicts"], conflicts=_list(_ref("Conflict")), next=_STRING)
 DELETIONS = _object(["deletions", "held"], deletions=_list(_ref("Deletion")), next=_STRING,
                     held={**_ANY_STRING, "description": "why deletions are held now, null when they are not"})
+HISTORY = _row(begins_at=_TIME, step_seconds={"type": "number"}, points=_list(_row(
+    at={**_TIME, "description": "when the step began"}, region=_STRING, bytes=_BYTES, done=_BYTES, failed=_BYTES,
+    lag_seconds={**_or_null({"type": "number"}), "description": "the longest of what came in sync"})))
 RETRIED = _row(retried={**_BYTES, "description": "how many tasks are due now"})
 REGION = _row(region=_ref("Region"))
 REGIONS = _row(regions=_list(_ref("Region")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,17 +14,23 @@ from typing import Any
 from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.session import Session
 from oslo_config import cfg
+from oslo_middleware.http_proxy_to_wsgi import OPTS as PROXY_OPTS
+from oslo_policy import policy
+from prometheus_client import CollectorRegistry
 
 from glancesync.api.app import load_app
 from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
 from glancesync.clock import Clock, SystemClock
+from glancesync.cmd.outward import Outward, build_stages, keystone_of
 from glancesync.cmd.reload import Told, tell_clients, tell_timers
 from glancesync.concurrency import Doorbell
 from glancesync.conf import Settings, keystone, read_settings
 from glancesync.conf.live import LiveSettings
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, RegionUnavailableError
+from glancesync.metrics.collector import StateCollector
+from glancesync.metrics.counters import Counters
 from glancesync.model.task import Outcome
 from glancesync.regions.catalog import Catalog
 from glancesync.regions.directory import RegionDirectory
@@ -45,6 +51,7 @@ from glancesync.sync.tee import Tee
 from glancesync.sync.trust import SourceTrust
 from glancesync.tasks.queue import TaskQueue, new_owner
 from glancesync.tasks.worker import TaskHandle, Worker
+from glancesync.web.stream import Streams
 
 _PACKAGED_PASTE = Path(__file__).resolve().parent.parent / "api" / "glance-sync-paste.ini"
 
@@ -70,6 +77,7 @@ class Server:
     purge_timer: PurgeTimer
     prober: RegionProber
     freeze_timer: FreezeTimer
+    streams: Streams
     app: Any
 
 
@@ -79,6 +87,8 @@ def build(conf: cfg.ConfigOpts) -> Server:
     settings = live.sections  # each reading of them gives what is in force then
     database = Database(settings.server.connection)
     directory, clients, session = _directory(conf, settings, clock)
+    registry = CollectorRegistry()
+    counters = Counters(registry)
     queue = TaskQueue(database, new_owner(socket.gethostname()), settings.worker)
     records = ReplicaRecords(database, clock)
     trust = SourceTrust(database=database, directory=directory, settings=settings.deletion, clock=clock)
@@ -86,20 +96,29 @@ def build(conf: cfg.ConfigOpts) -> Server:
     sight = RegionSight(database=database, trust=trust, directory=directory, settings=settings.sync, clock=clock,
                         is_frozen=frozen.is_frozen)
     context = SyncContext(directory=directory, records=records, trust=trust, sight=sight, settings=settings.sync,
-                          clock=clock,
+                          clock=clock, meter=counters,
                           service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
                           page_size=settings.reconcile.list_page_size)
     executor = Executor(records=records, trust=trust, sight=sight, tee=Tee(settings.transfer), clock=clock,
-                        new_id=lambda: str(uuid.uuid4()))
+                        new_id=lambda: str(uuid.uuid4()), meter=counters)
     converger = Converger(context, executor)
     health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
-                    random=random.SystemRandom().random, gate=FreezingGate(health, frozen))
+                    random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters)
     doorbell, scrub_bell = Doorbell(), Doorbell()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
                       request_reconcile=doorbell.ring, health=health, frozen=frozen)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
-    parts = Parts(service=service, settings=settings.api, enforcer=new_enforcer(conf), conf=conf)
+    streams = Streams(source=service, clock=clock, most=settings.web.max_streams,
+                      guard=worker.guard)
+    registry.register(StateCollector(
+        source=service, clock=clock, cache_seconds=lambda: settings.metrics.cache_seconds,
+        running=lambda: worker.running, internal_errors=lambda: worker.internal_errors,
+        listeners=lambda: streams.listeners))
+    parts = _parts(conf, service, lambda enforcer: Outward(
+        settings=settings, identity=keystone_of(session, conf.keystone.read_timeout_seconds), enforcer=enforcer,
+        streams=streams, registry=registry, clock=clock,
+        trusts_proxy=conf.oslo_middleware.enable_proxy_headers_parsing), settings)
     return Server(
         live=live, settings=settings,
         told=[tell_timers(doorbell.ring, scrub_bell.ring), tell_clients(clients, session, _connections),
@@ -118,7 +137,16 @@ def build(conf: cfg.ConfigOpts) -> Server:
         prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
         freeze_timer=FreezeTimer(frozen=frozen, clock=clock, stop_runs=worker.stop_runs, woken=worker.ring,
                                  guard=worker.guard),
+        streams=streams,
         app=load_app(parts, _paste_file(conf, settings)))
+
+
+def _parts(conf: cfg.ConfigOpts, service: Service, outward: Callable[[policy.Enforcer], Outward],
+           settings: Settings) -> Parts:
+    enforcer = new_enforcer(conf)
+    conf.register_opts(PROXY_OPTS, group="oslo_middleware")
+    return Parts(service=service, settings=settings.api, enforcer=enforcer, conf=conf,
+                 stages=build_stages(outward(enforcer)))
 
 
 def _directory(conf: cfg.ConfigOpts, settings: Settings,

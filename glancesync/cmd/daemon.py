@@ -183,6 +183,7 @@ class _Daemon:
         LOG.info("stopping: nothing new is started, what runs may take %d s more", seconds)
         self._notifier.stopping(seconds + 10 * _START_RETRY_SECONDS)
         listener.close()
+        self._server.streams.stop()
         concurrency.kill(api)
         for thread in threads[1:]:
             concurrency.kill(thread)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import logging
 
+from glancesync.model.about import current
 from glancesync.model.text import inert
 
 
 class InertFormatter(logging.Formatter):
     """Formats by another formatter. What a message holds of others cannot begin a line of its own, nor steer the
-    terminal of whoever reads the log; only a traceback has several lines."""
+    terminal of whoever reads the log; only a traceback has several lines. What the line is about (task, image, region,
+    request) goes along as `extra`, which oslo.log's JSON shows (use_json)."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
@@ -19,6 +21,7 @@ class InertFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         shown = copy.copy(record)
         shown.msg, shown.args = inert(record.getMessage()), None
+        shown.extra = {**getattr(record, "extra", {}), **current()}
         text = self._inner.format(shown)
         if not record.exc_info:  # oslo.log says the error once more that the message tells of
             text = text.removesuffix(f": {getattr(shown, 'error_summary', '')}")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
-from glancesync.conf import api, breaker, deletion, keystone, reconcile, server, sync, transfer, worker
+from glancesync.conf import api, breaker, deletion, keystone, metrics, reconcile, server, sync, transfer, web, worker
 from glancesync.exceptions import ConfigurationError
 
-SECTIONS = (server, sync, transfer, worker, breaker, reconcile, deletion, api)
+SECTIONS = (server, sync, transfer, worker, breaker, reconcile, deletion, api, web, metrics)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Settings:
     reconcile: reconcile.ReconcileSettings
     deletion: deletion.DeletionSettings
     api: api.ApiSettings
+    web: web.WebSettings
+    metrics: metrics.MetricsSettings
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

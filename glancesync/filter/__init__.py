@@ -90,7 +90,7 @@ def assemble(settings: FilterSettings) -> tuple[Reporter, SenderThread]:
     guard = Guard(complaints)
     outbox = Outbox(directory=settings.outbox_path, max_bytes=settings.outbox_max_bytes, host=host, clock=clock,
                     complaints=complaints)
-    sender = Sender(outbox=outbox, clock=clock, complaints=complaints,
+    sender = Sender(outbox=outbox, clock=clock, complaints=complaints, metrics_file=settings.metrics_file,
                     connect=lambda: SyncClient(session=settings.new_session(), base_url=settings.server_url,
                                                timeout_seconds=settings.timeout_seconds))
     thread = SenderThread(sender=sender, guard=guard)

@@ -45,6 +45,10 @@ OPTS = [
     cfg.IntOpt("outbox_max_bytes", default=64 * 1024 * 1024, min=1024 * 1024,
                help="The most that the outbox may take on disk. At this bound (about 150,000 events by default) new "
                     "events are not kept one by one any more; one that says `look at everything` stands for them."),
+    cfg.StrOpt("metrics_file", regex=r"^/.+\.prom$",
+               help="File for node_exporter's textfile collector that tells Prometheus how the outbox stands, such as "
+                    "/var/lib/prometheus/node-exporter/glance-sync.prom. The user that runs Glance must be allowed to "
+                    "make files in its folder. Unset: none is written."),
 ]
 
 
@@ -57,6 +61,7 @@ class FilterSettings:
     timeout_seconds: float
     outbox_path: Path
     outbox_max_bytes: int
+    metrics_file: Path | None
     new_session: Callable[[], Session]
 
 
@@ -78,7 +83,9 @@ def read_settings(conf: cfg.ConfigOpts, overrides: Mapping[str, str], paste_file
     return FilterSettings(
         enabled=values["sync_enabled"], server_url=_server_url(values),
         timeout_seconds=values["sync_server_timeout_seconds"], outbox_path=Path(values["outbox_path"]),
-        outbox_max_bytes=values["outbox_max_bytes"], new_session=lambda: _new_session(conf))
+        outbox_max_bytes=values["outbox_max_bytes"],
+        metrics_file=Path(values["metrics_file"]) if values["metrics_file"] else None,
+        new_session=lambda: _new_session(conf))
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -10,11 +10,13 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from glancesync.clock import Clock
 from glancesync.exceptions import GlanceSyncError
-from glancesync.filter.backlog import Backlog, Batch
+from glancesync.filter import textfile
+from glancesync.filter.backlog import Backlog, Batch, Depth
 from glancesync.filter.complaints import Complaints
 from glancesync.filter.delivery import Delivery, merge_events
 from glancesync.filter.files import SENDER_LOCK, ProcessLock, ensure_directory
@@ -53,10 +55,12 @@ class Sender:
 
     :param connect: makes the client, in the process that uses it; may raise ConfigurationError
     :param jitter: a number in [0, 1) for each delay
+    :param metrics_file: written for Prometheus as often as the status file
     """
 
-    def __init__(self, *, outbox: Outbox, connect: Callable[[], Client], clock: Clock, complaints: Complaints,
-                 jitter: Callable[[], float] = random.random) -> None:
+    def __init__(self, *, outbox: Outbox, connect: Callable[[], Client], clock: Clock,  # noqa: PLR0913
+                 complaints: Complaints, jitter: Callable[[], float] = random.random,
+                 metrics_file: Path | None = None) -> None:
         self.counters = Counters()
         self.leading = False
         self._outbox = outbox
@@ -64,6 +68,7 @@ class Sender:
         self._clock = clock
         self._complaints = complaints
         self._jitter = jitter
+        self._metrics_file = metrics_file
         self._delivery = Delivery(submit=self._submit, refused=self._refused)
         self._lock = ProcessLock(outbox.directory / SENDER_LOCK)
         self.forget()
@@ -191,6 +196,16 @@ class Sender:
                 self._backlog.retire()
             if self._status.is_due():
                 self.counters.lost = self._outbox.lost_total
-                self._status.write(self.counters, self._backlog.measure())
+                depth = self._backlog.measure()
+                self._status.write(self.counters, depth)
+                self._write_metrics(depth)
         except OSError as error:
             self._complaints.warn("The outbox %s cannot be kept in order (%s).", self._outbox.directory, error)
+
+    def _write_metrics(self, depth: Depth) -> None:
+        if self._metrics_file is None:
+            return
+        try:
+            textfile.write(self._metrics_file, textfile.render(self.counters, depth, now=self._clock.now()))
+        except OSError as error:
+            self._complaints.warn("The metrics file %s cannot be written (%s).", self._metrics_file, error)

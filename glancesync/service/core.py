@@ -22,7 +22,9 @@ from glancesync.service.conflicts import Chosen, Conflicts
 from glancesync.service.deletions import list_deletions
 from glancesync.service.events import store_events
 from glancesync.service.freezing import FrozenRegions
+from glancesync.service.live import LiveViews
 from glancesync.service.plans import plan_view, read_page
+from glancesync.service.statistics import Statistics, count_tasks
 from glancesync.service.views import ImageViews
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
@@ -63,6 +65,7 @@ class Service:
         self._health = health
         self._frozen = frozen
         self._views = ImageViews(database)
+        self._live = LiveViews(database)
         self._conflicts = Conflicts(database, context.clock)
 
     # -- in ------------------------------------------------------------------------------------------------------
@@ -240,6 +243,20 @@ class Service:
         frozen = self._frozen.refresh()
         return [{**region, "problems": problems.get(region["name"], []),
                  "frozen": frozen[region["name"]].to_json() if region["name"] in frozen else None} for region in found]
+
+    def list_changed_images(self, *, since: float | None, limit: int) -> tuple[list[dict[str, Any]], float]:
+        """Images that are worked on or were a moment ago, and what to ask for next time."""
+        return self._live.list_changed_images(since=since, limit=limit)
+
+    def history(self, *, seconds: float, points: int, region: str | None) -> dict[str, Any]:
+        """Bytes, runs and lag over the last `seconds`."""
+        return self._live.history(seconds=seconds, points=points, region=region)
+
+    def statistics(self) -> Statistics:
+        """How much there is of what."""
+        found, due = count_tasks(self._database)
+        return Statistics(tasks=found, due=due, replicas=self._views.count_states(),
+                          deletions_held=self.deletions_held() is not None)
 
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""

@@ -44,14 +44,14 @@ class ImageViews:
             if marker is not None:
                 query = query.where(paging.after(key, identity, sort, last_identity=marker,
                                                  last_key=_key_of(connection, marker, sort)))
-            return _views(connection, list(connection.scalars(query)))
+            return image_views(connection, list(connection.scalars(query)))
 
         return self._database.read(work)
 
     def get_image(self, image_id: str) -> dict[str, Any]:
         """By the image's id, or by a replica's. Raises ImageNotFoundError."""
         def work(connection: sa.Connection) -> list[dict[str, Any]]:
-            return _views(connection, [image_id]) or _views(connection, list(connection.scalars(
+            return image_views(connection, [image_id]) or image_views(connection, list(connection.scalars(
                 sa.select(replicas.c.image_id).where(replicas.c.replica_id == image_id).limit(1))))
 
         found = self._database.read(work)
@@ -108,7 +108,8 @@ def _key_of(connection: sa.Connection, marker: str, sort: Sort) -> Any:
     return paging.null_value(column) if found is None else found
 
 
-def _views(connection: sa.Connection, image_ids: Sequence[str]) -> list[dict[str, Any]]:
+def image_views(connection: sa.Connection, image_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Those of the images that have records, in the order given."""
     if not image_ids:
         return []
     shown = {row["image_id"]: row for row in connection.execute(

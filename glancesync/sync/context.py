@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glancesync.clock import Clock
 from glancesync.conf.sync import SyncSettings
@@ -12,6 +12,7 @@ from glancesync.model.replica import ConflictChoice, Origin, ReplicaRecord, Repl
 from glancesync.regions.client import RegionClient
 from glancesync.regions.directory import RegionDirectory
 from glancesync.sync.guard import Trust
+from glancesync.sync.meter import Meter, NoMeter
 from glancesync.sync.records import PairRecord, ReplicaRecords
 from glancesync.sync.sight import RegionSight
 from glancesync.sync.situation import Situation
@@ -34,6 +35,7 @@ class SyncContext:
     sight: RegionSight
     wait_seconds: float = 5
     page_size: int = 200
+    meter: Meter = field(default_factory=NoMeter)
 
     def source_client(self) -> RegionClient:
         return self.directory.client(self.directory.cascading().name)

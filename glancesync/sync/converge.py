@@ -151,7 +151,9 @@ class Converger:
             record, replica = situation.record, situation.replica
             changed_at = _changed_at(situation)
             if changed_at is not None:
-                columns.update(wanted_at=None, lag_seconds=max(0.0, now - changed_at))
+                lag_seconds = max(0.0, now - changed_at)
+                columns.update(wanted_at=None, lag_seconds=lag_seconds)
+                self._context.meter.came_in_sync(situation.region, lag_seconds)
             if replica is not None:
                 columns.update(replica_id=replica.id, size=replica.size, digest=(record and record.digest)
                                or replica.digest)

@@ -18,6 +18,7 @@ from glancesync.sync.codes import Code
 from glancesync.sync.delete import Deleter
 from glancesync.sync.hashing import is_known_algorithm
 from glancesync.sync.identity import ReplicaIdentity
+from glancesync.sync.meter import Meter, NoMeter
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.run import Run
 from glancesync.sync.scrub import compare_stranger, scrub_replica
@@ -35,8 +36,8 @@ NO_STRANGER = dict.fromkeys(("stranger_id", "stranger_bytes", "differences", "ch
 class Executor:
     """Knows how each action is done; decides nothing."""
 
-    def __init__(self, *, records: ReplicaRecords, trust: SourceTrust, sight: RegionSight, tee: Tee, clock: Clock,
-                 new_id: Callable[[], str]) -> None:
+    def __init__(self, *, records: ReplicaRecords, trust: SourceTrust, sight: RegionSight, tee: Tee,  # noqa: PLR0913
+                 clock: Clock, new_id: Callable[[], str], meter: Meter | None = None) -> None:
         self._records = records
         self._trust = trust
         self._tee = tee
@@ -44,6 +45,7 @@ class Executor:
         self._identity = ReplicaIdentity(records=records, sight=sight, new_id=new_id)
         self._deleter = Deleter(trust)
         self._algorithms: dict[str, str] = {}
+        self._meter = meter or NoMeter()
 
     def execute(self, actions: Iterable[act.Action], run: Run) -> None:
         """Raises what the clients raise, SourceUntrustedError, LeaseLostError and TaskCancelledError; what was done
@@ -84,6 +86,8 @@ class Executor:
             self._algorithms[run.region] = replica.digest.algorithm
         digest = check_copy(result, replica, run.region)
         run.replica = replace(replica, members=run.members)
+        self._meter.copied(driver="stream", source=run.reader.region_name, target=run.region, size=result.size,
+                           seconds=seconds)
         self._note(run, digest=digest, size=result.size, rate_bytes_per_second=result.size / seconds,
                    verified_at=self._clock.now() if digest else None)
 

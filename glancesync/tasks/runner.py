@@ -10,10 +10,12 @@ from glancesync.clock import Clock
 from glancesync.concurrency import Timeout
 from glancesync.conf.worker import WorkerSettings
 from glancesync.exceptions import GlanceSyncError, LeaseLostError, NotReadyError, RunStoppedError, Verdict
+from glancesync.model.about import about
 from glancesync.model.task import Outcome, Task
 from glancesync.tasks.gate import Gate
 from glancesync.tasks.handle import TaskHandle
 from glancesync.tasks.queue import TaskQueue
+from glancesync.tasks.watch import RunWatch
 
 LOG = logging.getLogger(__name__)
 
@@ -25,13 +27,14 @@ Result = TypeVar("Result")
 class Runner:
     """`run` does the work: it returns how it ended, or raises."""
 
-    def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome], settings: WorkerSettings,
-                 clock: Clock, gate: Gate) -> None:
+    def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome],  # noqa: PLR0913
+                 settings: WorkerSettings, clock: Clock, gate: Gate, watch: RunWatch) -> None:
         self._queue = queue
         self._run = run
         self._settings = settings
         self._clock = clock
         self._gate = gate
+        self._watch = watch
         self.internal_errors = 0
 
     def guard(self, doing: str, function: Callable[..., Result], *args: object) -> Result | Exception:
@@ -51,13 +54,15 @@ class Runner:
         """Run the task and record how it ended. Only what ends the thread itself gets out; the task is handed back
         then."""
         started_at = self._clock.monotonic()
-        try:
-            result = self._attempt_watched(handle)
-            settled = self._record(handle, result)
-        except BaseException:
-            self.hand_back(handle)
-            raise
-        self._log(handle, result, settled, self._clock.monotonic() - started_at)
+        task = handle.task
+        with about(task_id=task.id, image_id=task.image_id, region=task.region, request_id=task.request_id):
+            try:
+                result = self._attempt_watched(handle)
+                settled = self._record(handle, result)
+            except BaseException:
+                self.hand_back(handle)
+                raise
+            self._tell(handle, result, settled, self._clock.monotonic() - started_at)
 
     def hand_back(self, handle: TaskHandle) -> None:
         """Give the task back to the queue, if it is still ours."""
@@ -111,16 +116,19 @@ class Runner:
             return self._queue.fail(handle.reached(), result, bytes_moved=handle.bytes_done or 0)
         return self._queue.finish(handle.reached(), result)
 
-    @staticmethod
-    def _log(handle: TaskHandle, result: Outcome | Exception, settled: Task | Exception | None,
-             seconds: float) -> None:
+    def _tell(self, handle: TaskHandle, result: Outcome | Exception, settled: Task | Exception | None,
+              seconds: float) -> None:
         task = handle.task
         if isinstance(settled, LeaseLostError) or settled is None:
-            ended, why = "dropped", "it is not this server's any more"
+            state, code, why = "dropped", LeaseLostError.code, "it is not this server's any more"
         elif isinstance(settled, Exception):
-            ended, why = "not recorded", str(settled)
+            state, code, why = "not recorded", getattr(settled, "code", GlanceSyncError.code), str(settled)
         else:
-            ended, why = f"{settled.state}, {settled.reason_code}", settled.reason or ""
+            state, code, why = settled.state.value, settled.reason_code or "", settled.reason or ""
+        failed = isinstance(result, Exception) and getattr(result, "verdict", Verdict.RETRY) in (
+            Verdict.RETRY, Verdict.STOP)
+        self._watch.ended(task, state=state, code=code, failed=failed, seconds=seconds)
         moved = (handle.bytes_done or 0) if isinstance(result, Exception) else result.bytes_moved
         LOG.info("task %s image %s region %s request %s: %s (%s) in %.3f s, %d bytes", task.id, task.image_id,
-                 task.region, task.request_id or "-", ended, why, seconds, moved)
+                 task.region, task.request_id or "-", f"{state}, {code}" if isinstance(settled, Task) else state, why,
+                 seconds, moved)

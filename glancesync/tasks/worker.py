@@ -30,6 +30,7 @@ from glancesync.tasks.gate import Gate, OpenGate
 from glancesync.tasks.handle import TaskHandle
 from glancesync.tasks.queue import ClaimKey, TaskQueue, claim_key
 from glancesync.tasks.runner import Result, Runner
+from glancesync.tasks.watch import NoWatch, RunWatch
 
 LOG = logging.getLogger(__name__)
 
@@ -44,16 +45,19 @@ _SIBLING_LOOKS = 20
 
 
 class Worker:
-    """One per server process. `random` gives numbers from 0 to 1. Without a `gate` every region gets what fits."""
+    """One per server process. `random` gives numbers from 0 to 1. Without a `gate` every region gets what fits; the
+    `watch` is told of each run."""
 
-    def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome], settings: WorkerSettings,
-                 clock: Clock, random: Callable[[], float], gate: Gate | None = None) -> None:
+    def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome],  # noqa: PLR0913
+                 settings: WorkerSettings, clock: Clock, random: Callable[[], float], gate: Gate | None = None,
+                 watch: RunWatch | None = None) -> None:
         self._queue = queue
         self._settings = settings
         self._clock = clock
         self._random = random
         self._gate = gate or OpenGate()
-        self._runner = Runner(queue=queue, run=run, settings=settings, clock=clock, gate=self._gate)
+        self._runner = Runner(queue=queue, run=run, settings=settings, clock=clock, gate=self._gate,
+                              watch=watch or NoWatch())
         self._pool = GreenPool(settings.max_tasks)
         self._running: dict[ClaimKey, tuple[TaskHandle, GreenThread]] = {}
         self._in_region: Counter[str] = Counter()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The regions, what an operator does with one, and the original's list of cascaded endpoints."""
+"""The regions, what an operator does with one, how work in them went, and the original's list of endpoints."""
 from __future__ import annotations
 
 from glancesync.api.call import Call, Reply
@@ -22,6 +22,11 @@ def thaw(call: Call) -> Reply:
 
 def list_endpoints(call: Call) -> Reply:
     return Reply(body={"eps": call.service.cascaded_endpoints(call.body["regions"])})
+
+
+def get_history(call: Call) -> Reply:
+    return Reply(body=call.service.history(seconds=call.query.get("seconds", 3600), region=call.query.get("region"),
+                                           points=call.query.get("points", 60)))
 
 
 def _one(call: Call) -> Reply:

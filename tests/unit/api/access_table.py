@@ -95,6 +95,7 @@ ATTEMPTS = [
     Attempt(route=("POST", "/v1/regions/{region}/freeze"), url="/v1/regions/RegionTwo/freeze",
             body={"reason": "new disks"}, answers={"admin": 202}),
     Attempt(route=("POST", "/v1/regions/{region}/thaw"), url="/v1/regions/RegionTwo/thaw", answers={"admin": 202}),
+    Attempt(route=("GET", "/v1/history"), url="/v1/history?seconds=600&points=10", answers={"admin": 200}),
 ]
 
 #: What changes something in the core; refused callers must not get there.

@@ -16,7 +16,7 @@ from glancesync.api.errors import HttpError
 from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
 from glancesync.conf.api import ApiSettings
-from glancesync.exceptions import ImageNotFoundError, TaskNotFoundError
+from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, TaskNotFoundError
 from glancesync.model.event import Event
 from glancesync.model.sort import Sort
 from glancesync.model.task import Run, Task, TaskFilter, TaskState, Trigger
@@ -182,6 +182,12 @@ class FakeService:
     def thaw_region(self, name: str) -> None:
         self._record("thaw_region", region=name)
 
+    def history(self, *, seconds: float, points: int, region: str | None) -> dict[str, Any]:
+        self._record("history", seconds=seconds, points=points, region=region)
+        return {"begins_at": "2026-01-31T12:00:00.000Z", "step_seconds": seconds / points, "points": [
+            {"at": "2026-01-31T12:00:00.000Z", "region": "RegionTwo", "bytes": 5, "done": 1, "failed": 0,
+             "lag_seconds": 1.5}]}
+
     def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
         self._record("cascaded_endpoints", region_names=region_names)
         return ["http://192.0.2.2/image"]
@@ -206,6 +212,14 @@ class HeaderAuth:
 
 def header_auth_factory(_global_conf: Mapping[str, Any]) -> Callable[[Any], HeaderAuth]:
     return HeaderAuth
+
+
+def guard(_doing: str, function: Callable[[], Any]) -> Any:
+    """As the worker's: what it returns, or its error."""
+    try:
+        return function()
+    except GlanceSyncError as error:
+        return error
 
 
 def new_conf() -> cfg.ConfigOpts:

@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 
 import pytest
+from oslo_log.formatters import JSONFormatter
 
 from glancesync.cmd.logs import InertFormatter, make_inert
+from glancesync.concurrency import sleep, spawn
+from glancesync.model.about import about, current
 
 
 @pytest.fixture
@@ -52,3 +56,36 @@ def test_it_is_wrapped_once(logger: logging.Logger) -> None:
     formatter = logger.handlers[0].formatter
     assert isinstance(formatter, InertFormatter)
     assert not isinstance(formatter._inner, InertFormatter)
+
+
+def test_a_json_line_says_what_it_is_about(stream: io.StringIO) -> None:
+    logger = logging.getLogger("glancesync.test_json")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JSONFormatter())
+    logger.addHandler(handler)
+    make_inert(logger)
+    try:
+        with about(task_id="t", image_id="i", region="Two\n", request_id=None):
+            logger.warning("copied %s\x1b", "all")
+        try:
+            raise ValueError("why")
+        except ValueError:
+            logger.exception("failed")
+    finally:
+        logger.removeHandler(handler)
+    inside, outside = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert inside["message"] == "copied all\\x1b"
+    assert inside["extra"] == {"task_id": "t", "image_id": "i", "region": "Two\n"}
+    assert outside["extra"] == {}
+    assert "ValueError: why" in outside["traceback"]
+
+
+def test_each_green_thread_is_about_its_own() -> None:
+    def run(name: str) -> dict[str, str]:
+        with about(task_id=name):
+            sleep(0)
+            return dict(current())
+
+    threads = [spawn(run, name) for name in ("a", "b")]
+    assert [thread.wait() for thread in threads] == [{"task_id": "a"}, {"task_id": "b"}]
+    assert current() == {}

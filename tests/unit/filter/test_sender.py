@@ -296,3 +296,22 @@ def test_a_forked_child_connects_anew_and_leaves_the_parents_turn_alone(tmp_path
     outbox.append(event(2, Operation.REMOVE))
     sender.run_once()
     assert [client.operations for client in connections] == [["save"], ["remove"]]
+
+
+def test_the_metrics_file_tells_how_things_stand(tmp_path: Path, node: Node) -> None:
+    path = tmp_path / "glance-sync.prom"
+    node.sender = Sender(outbox=node.outbox, connect=lambda: node.client, clock=node.clock,
+                         complaints=Complaints(node.clock), metrics_file=path)
+    node.outbox.append(event(1))
+    node.run_for(6)
+    assert "\nglance_sync_outbox_delivered_total 1\n" in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert {each.name for each in tmp_path.iterdir()} == {"box", "glance-sync.prom"}
+
+
+def test_a_metrics_file_that_cannot_be_written_stops_nothing(tmp_path: Path, node: Node) -> None:
+    node.sender = Sender(outbox=node.outbox, connect=lambda: node.client, clock=node.clock,
+                         complaints=Complaints(node.clock), metrics_file=tmp_path / "nowhere" / "x.prom")
+    node.outbox.append(event(1))
+    node.run_for(6)
+    assert node.sender.counters.delivered == 1

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+import { get } from "../api.js";
+import { announce, h, name, problem, select, shown } from "../dom.js";
+import { Grid } from "../grid.js";
+import { every } from "../live.js";
+import { kind, percent, REPLICA_STATES, sign, word } from "../states.js";
+
+const PAGE = 100;
+const IN_SIGHT = 60;
+const STATES = [["", "any state"], ...REPLICA_STATES.map((state) => [state, word(state)])];
+const SORTS = [["updated_at:desc", "last change"], ["name:asc", "name"], ["size:desc", "size"], ["id:asc", "id"]];
+
+function fillName(image, cell) {
+  const text = image.name || image.id;
+  let link = cell.firstChild;
+  if (!link) { link = h("a", { tabindex: "-1" }); cell.append(link); }
+  link.href = `#/images/${encodeURIComponent(image.id)}`;
+  link.title = shown(text);
+  link.replaceChildren(name(text));
+}
+
+// The parts of a cell are made once and changed, which costs a tenth of making them anew while one scrolls.
+function fillCell(image, region, cell) {
+  const replica = image.byRegion.get(region);
+  if (!replica) {
+    cell.replaceChildren(h("span", { class: "nothing", "aria-hidden": "true" }, "–"));
+    cell.setAttribute("aria-label", `${region}: not there`);
+    cell.title = "";
+    cell.parts = null;
+    return;
+  }
+  const part = percent(replica);
+  const text = part === null ? word(replica.state) : `${part} %`;
+  if (!cell.parts) {
+    const filling = h("span", { class: "fill" });
+    const mark = h("span", { "aria-hidden": "true" });
+    const label = h("span");
+    const badge = h("span", { class: "state" }, filling, mark, label);
+    cell.replaceChildren(badge);
+    cell.parts = { filling, mark, label, badge };
+  }
+  const { filling, mark, label, badge } = cell.parts;
+  badge.className = `state ${kind(replica.state)}`;
+  filling.style.width = part === null ? "0" : `${part}%`;
+  mark.textContent = sign(replica.state);
+  label.textContent = text;
+  cell.setAttribute("aria-label", `${region}: ${word(replica.state)}${part === null ? "" : `, ${part} %`}`);
+  cell.title = replica.reason ? shown(replica.reason) : "";
+}
+
+function ready(image) {
+  image.byRegion = new Map(image.regions.map((replica) => [replica.region, replica]));
+  return image;
+}
+
+export async function images(root, context) {
+  const filters = { state: context.query.get("state") || "", region: context.query.get("region") || "", sort: SORTS[0][0] };
+  let rows = [];
+  let index = new Map();
+  let next = null;
+  let loading = false;
+  let turn = 0;
+  const regions = new Set();
+  const told = h("div");
+  const count = h("p", { class: "soft", role: "status" });
+  const regionFilter = h("div");
+  const grid = new Grid({
+    label: "Images and regions", firstColumn: "Image", renderName: fillName, renderCell: fillCell,
+    key: (image) => image.id, open: (image) => { location.hash = `#/images/${encodeURIComponent(image.id)}`; },
+    onEnd: () => more(),
+  });
+  root.append(h("h1", null, "Images"), h("div", { class: "bar-of-filters" },
+    select("State", STATES, filters.state, (value) => { filters.state = value; reload(); }), regionFilter,
+    select("Order", SORTS, filters.sort, (value) => { filters.sort = value; reload(); })), told, grid.node, count);
+
+  function drawRegions() {
+    const names = [...regions].sort();
+    grid.setColumns(names);
+    regionFilter.replaceChildren(select("In region", [["", "any region"], ...names.map((each) => [each, shown(each)])],
+      filters.region, (value) => { filters.region = value; reload(); }));
+  }
+
+  function take(page, mine) {
+    if (mine !== turn) return;
+    for (const image of page.images) {
+      ready(image);
+      if (index.has(image.id)) continue;
+      index.set(image.id, rows.length);
+      rows.push(image);
+      for (const replica of image.regions) regions.add(replica.region);
+    }
+    next = page.next || null;
+    drawRegions();
+    grid.setRows(rows, !next);
+    count.textContent = next ? `${rows.length} images are loaded; more follow as you scroll.` : `${rows.length} images.`;
+  }
+
+  function query() {
+    const [sortKey, sortDirection] = filters.sort.split(":");
+    return { limit: PAGE, state: filters.state, region: filters.region, sort_key: sortKey, sort_dir: sortDirection };
+  }
+
+  async function work(path, parameters, mine) {
+    loading = true;
+    try {
+      take(await get(path, parameters), mine);
+      told.replaceChildren();
+    } catch (error) {
+      if (mine === turn) told.replaceChildren(problem(error));
+    } finally {
+      if (mine === turn) loading = false;
+    }
+  }
+
+  async function reload() {
+    turn += 1;
+    rows = [];
+    index = new Map();
+    next = null;
+    grid.node.scrollTop = 0;
+    await work("v1/images", query(), turn);
+    announce(`${rows.length} images`);
+  }
+
+  function more() {
+    if (next && !loading) work(next, {}, turn);
+  }
+
+  function change(list) {
+    for (const image of list) {
+      const place = index.get(image.id);
+      if (place === undefined) continue;
+      rows[place] = ready(image);
+      grid.update(image);
+    }
+  }
+
+  // Without live progress, and for what it does not tell: the rows in sight again; at the top new images, too.
+  async function refresh() {
+    if (loading) return;
+    const mine = turn;
+    const first = grid.firstInSight;
+    const marker = first > 0 ? rows[first - 1].id : "";
+    const page = await get("v1/images", { ...query(), limit: IN_SIGHT, marker }).catch(() => null);
+    if (!page || mine !== turn) return;
+    change(page.images);
+    if (first === 0 && page.images.some((image) => !index.has(image.id)) && rows.length <= PAGE) reload();
+  }
+
+  const onImages = (event) => {
+    change(event.detail);
+    if (event.detail.some((image) => !index.has(image.id)) && !filters.state && !next && !loading) refresh();
+  };
+  context.live.addEventListener("images", onImages);
+  if (context.may("regions:list")) {
+    const all = await get("v1/regions");
+    for (const region of all.regions) if (!region.cascading) regions.add(region.name);
+  }
+  drawRegions();
+  await work("v1/images", query(), turn);
+  const end = every(10, refresh);
+  return () => { context.live.removeEventListener("images", onImages); end(); grid.dispose(); };
+}
