@@ -19,6 +19,7 @@ from glancesync.api.app import load_app
 from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
 from glancesync.clock import Clock, SystemClock
+from glancesync.cmd.hearing import new_feed
 from glancesync.cmd.reload import Told, tell_clients, tell_timers
 from glancesync.concurrency import Doorbell
 from glancesync.conf import Settings, keystone, read_settings
@@ -32,6 +33,7 @@ from glancesync.regions.factory import RegionClients
 from glancesync.regions.health import RegionHealth
 from glancesync.regions.prober import RegionProber
 from glancesync.service import Service
+from glancesync.service.feed import NotificationFeed
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
 from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
@@ -68,6 +70,7 @@ class Server:
     scrub_timer: ScrubTimer
     purge_timer: PurgeTimer
     prober: RegionProber
+    feed: NotificationFeed | None
     app: Any
 
 
@@ -112,6 +115,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
             database=database, queue=queue, settings=settings.worker, clock=clock, guard=worker.guard,
             history=History(database=database, deletion=settings.deletion, sync=settings.sync)),
         prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
+        feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))
 
 

@@ -11,10 +11,21 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
-from glancesync.conf import api, breaker, deletion, keystone, reconcile, server, sync, transfer, worker
+from glancesync.conf import (
+    api,
+    breaker,
+    deletion,
+    keystone,
+    notifications,
+    reconcile,
+    server,
+    sync,
+    transfer,
+    worker,
+)
 from glancesync.exceptions import ConfigurationError
 
-SECTIONS = (server, sync, transfer, worker, breaker, reconcile, deletion, api)
+SECTIONS = (server, sync, transfer, worker, breaker, reconcile, deletion, api, notifications)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +40,7 @@ class Settings:
     reconcile: reconcile.ReconcileSettings
     deletion: deletion.DeletionSettings
     api: api.ApiSettings
+    notifications: notifications.NotificationSettings
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

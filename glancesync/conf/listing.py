@@ -5,7 +5,18 @@ from __future__ import annotations
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-from glancesync.conf import api, breaker, deletion, keystone, reconcile, server, sync, transfer, worker
+from glancesync.conf import (
+    api,
+    breaker,
+    deletion,
+    keystone,
+    notifications,
+    reconcile,
+    server,
+    sync,
+    transfer,
+    worker,
+)
 
 #: Of keystoneauth1's many options, those that a service user needs; the others work as its documentation says.
 SHOWN = frozenset({"auth_type", "auth_url", "username", "password", "project_name", "user_domain_name",
@@ -25,4 +36,5 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         (breaker.GROUP, breaker.OPTS),
         ("deletion", deletion.OPTS),
         ("api", api.OPTS),
+        (notifications.GROUP, notifications.OPTS),
     ]
