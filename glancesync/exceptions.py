@@ -33,6 +33,9 @@
     |   |-- SourceCorruptError                 stop   the source's bytes do not match its own hash
     |   |-- ReplicaUnreadableError             retry  a scrub could not read the stored bytes to their end
     |   `-- VerificationError                  retry  the target computed another size or hash
+    |-- SnapshotError                     502  stop   an image cannot get the bytes of the snapshot that it is to be
+    |   |-- SnapshotTimeoutError               stop   the snapshot did not become active in time
+    |   `-- SnapshotRefusedError               stop   the snapshot is not one of this image
     |-- WaitError                         503  wait   nothing is wrong, it is only too early
     |   |-- SourceNotReadyError                wait   queued, saving, importing
     |   |-- ReplicaSavingError                 wait   the replica is in `saving`
@@ -294,6 +297,26 @@ class VerificationError(TransferError):
     code = "verification_failed"
     what = "The target computed another size or hash than was sent; the replica is replaced."
     advice = "Look at the network between if it comes again."
+
+
+class SnapshotError(GlanceSyncError):
+    code = "snapshot_failed"
+    what = "The image cannot get the bytes of the snapshot that it is to be."
+    advice = "Read the reason, remove its cause, retry the task."
+    http_status = 502
+    verdict = Verdict.STOP
+
+
+class SnapshotTimeoutError(SnapshotError):
+    code = "snapshot_timeout"
+    what = "The snapshot did not become active in its region within snapshot_timeout_seconds."
+    advice = "Look at the image in that region; retry the task to wait once more."
+
+
+class SnapshotRefusedError(SnapshotError):
+    code = "snapshot_refused"
+    what = "The image that was named as the snapshot has another owner or another format than the image."
+    advice = "Name the right image, or delete this one."
 
 
 class WaitError(GlanceSyncError):

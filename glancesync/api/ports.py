@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from glancesync.model.birth import BirthClaim
 from glancesync.model.event import Event
 from glancesync.model.sort import Sort
 from glancesync.model.task import Run, Task, TaskFilter, Trigger
@@ -23,6 +24,16 @@ class SyncService(Protocol):
 
     def hint(self, image_id: str, *, trigger: Trigger, request_id: str | None) -> list[Task]:
         """Queue a look at one image."""
+
+    def claim_birth(self, claim: BirthClaim) -> list[Task]:
+        """Write down where an image is said to have been made, and queue it; raises RegionNotFoundError,
+        StateConflictError, InvalidInputError."""
+
+    def mark_located(self, image_id: str, *, request_id: str | None) -> list[Task]:
+        """Write down that an image lies at an external URL, and queue it; raises InvalidInputError."""
+
+    def region_of_endpoint(self, url: str) -> str | None:
+        """The cascaded region that an image's URL belongs to."""
 
     def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
                request_id: str | None) -> list[Task]:

@@ -9,7 +9,7 @@ import routes as routes_library
 
 from glancesync.api import openapi, schemas
 from glancesync.api.call import Call, Reply
-from glancesync.api.handlers import conflicts, deletions, events, images, regions, root, sync, tasks
+from glancesync.api.handlers import conflicts, deletions, events, images, locations, regions, root, sync, tasks
 from glancesync.api.schemas import Schema
 
 
@@ -80,7 +80,10 @@ ROUTES: Sequence[Route] = (
     _hint("DELETE", "/v1/images/{image_id}", "the image was deleted, which is not believed unseen.",
           Body(schema=schemas.REMOVAL_BODY, required=False)),
     _hint("PUT", "/v1/images/{image_id}", "the image has data.", Body(schema=schemas.IMAGE_BODY)),
-    _hint("PUT", "/v1/images/{image_id}/location", "locations changed.", Body(schema=schemas.LOCATION_BODY)),
+    Route(method="PUT", path="/v1/images/{image_id}/location", handler=locations.put_location, rule="images:hint",
+          summary="Original route: locations changed. With image_from the image is to be filled from the region that "
+                  "it was made in, else it is looked at again.",
+          body=Body(schema=schemas.LOCATION_BODY), status=202, answer=schemas.SUBMITTED),
     Route(method="POST", path="/v1/cascaded-eps", handler=regions.list_endpoints, rule="endpoints:list",
           summary="Original route: the image endpoints of cascaded regions.",
           body=Body(schema=schemas.ENDPOINTS_BODY), answer=schemas.ENDPOINTS),

@@ -104,6 +104,7 @@ CHOICE_BODY = _object(
     replica_id={**IMAGE_ID, "description": "the image in the way that was looked at; another one is refused (409)"})
 
 # The original's bodies: checked so that a broken caller hears of it, and then not used, for the image is read again.
+# Only where an image is said to have been born is written down, and looked up there.
 _NAMES = _list(TEXT, maxItems=1000)
 _LOCATION = _object(["url"], url={"type": "string", "minLength": 1, "maxLength": 4096}, metadata=FREE)
 _LOCATIONS = _list({"anyOf": [_LOCATION, {"type": "string", "maxLength": 4096}]}, maxItems=1000)
@@ -157,7 +158,8 @@ COMPONENTS: dict[str, Schema] = {
         scrubbed_at=_WHEN, lag_seconds=_or_null({"type": "number"}), rate_bytes_per_second=_or_null({"type": "number"}),
         attempts=_BYTES, next_try_at=_WHEN, task_id=_or_null(TASK_ID)),
     "Image": _row(id=IMAGE_ID, name=_ANY_STRING, owner=_ANY_STRING, status=_ANY_STRING, visibility=_ANY_STRING,
-                  size=_or_null(_BYTES), updated_at=_WHEN, removed_at=_WHEN, regions=_list(_ref("Replica"))),
+                  size=_or_null(_BYTES), updated_at=_WHEN, removed_at=_WHEN, regions=_list(_ref("Replica")),
+                  birth=_or_null(_row(region=_STRING, image_id=IMAGE_ID, image_from=_STRING, filled_at=_WHEN))),
     "Conflict": _row(
         id=_STRING, image_id=IMAGE_ID, region=_STRING, name=_ANY_STRING, owner=_ANY_STRING,
         replica_id=_or_null(IMAGE_ID), reason_code=_ANY_STRING, reason=_ANY_STRING,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Nothing is to be done here, and nothing is wrong.
-_QUIET = ("in_sync", "deleted", "unwanted")
+_QUIET = ("in_sync", "deleted", "unwanted", "cannot_travel")
 
 
 def stands_out(plan: Mapping[str, Any]) -> bool:

@@ -104,7 +104,7 @@ def unsettled(image: Json, regions: Sequence[str] | None) -> list[str]:
              or (each["state"] == "failed" and each["next_try_at"] is None)]
     if stuck:
         raise osc_errors.CommandError(f"{image['id']} does not come in sync by itself: " + "; ".join(map(_told, stuck)))
-    return [_told(each) for each in chosen if each["state"] not in ("in_sync", "unwanted")]
+    return [_told(each) for each in chosen if each["state"] not in ("in_sync", "unwanted", "cannot_travel")]
 
 
 def wait_until(look: Callable[[], list[str]], *, timeout_seconds: float | None, clock: Clock) -> None:

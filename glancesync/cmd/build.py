@@ -22,6 +22,7 @@ from glancesync.api.app import load_app
 from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
 from glancesync.clock import Clock, SystemClock
+from glancesync.cmd.hearing import new_feed
 from glancesync.cmd.outward import Outward, build_stages, keystone_of
 from glancesync.cmd.reload import Told, tell_clients, tell_timers
 from glancesync.concurrency import Doorbell
@@ -38,6 +39,7 @@ from glancesync.regions.factory import RegionClients
 from glancesync.regions.health import RegionHealth
 from glancesync.regions.prober import RegionProber
 from glancesync.service import Service
+from glancesync.service.feed import NotificationFeed
 from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
@@ -78,6 +80,7 @@ class Server:
     prober: RegionProber
     freeze_timer: FreezeTimer
     streams: Streams
+    feed: NotificationFeed | None
     app: Any
 
 
@@ -138,6 +141,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
         freeze_timer=FreezeTimer(frozen=frozen, clock=clock, stop_runs=worker.stop_runs, woken=worker.ring,
                                  guard=worker.guard),
         streams=streams,
+        feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))
 
 

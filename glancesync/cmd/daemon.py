@@ -101,6 +101,8 @@ class _Daemon:
                    concurrency.spawn(server.purge_timer.run_forever),
                    concurrency.spawn(server.prober.run_forever),
                    concurrency.spawn(server.freeze_timer.run_forever)]
+        if server.feed is not None:
+            threads.append(concurrency.spawn(server.feed.run_forever))
         for thread in threads:
             thread.link(self._on_end)
         self._gate.open()

@@ -18,7 +18,8 @@ from glancesync.lab.demo import run_demo
 from glancesync.lab.errors import LabError
 from glancesync.lab.state import DATABASES, LabOptions
 
-_LAB_OPTIONS = ("regions", "database", "token_expiration_seconds", "glance_environment")
+_LAB_OPTIONS = ("regions", "database", "token_expiration_seconds", "glance_environment", "notifications_url",
+                "http_stores")
 PLAIN_COLUMNS = 120  # of the tables where the output is no terminal
 
 
@@ -59,6 +60,10 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--regions", type=int, help="2 to 8, the first is the cascading one (3)")
     command.add_argument("--database", choices=DATABASES, help="where Keystone and Glance keep their rows (sqlite)")
     command.add_argument("--token-expiration-seconds", type=int, help="life of a Keystone token (3600)")
+    command.add_argument("--notifications-url", metavar="URL",
+                         help="message broker that the Glances notify, as oslo.messaging writes it (none)")
+    command.add_argument("--http-stores", type=int, metavar="N",
+                         help="so many regions, from the first on, take http URLs for locations (0)")
     command.add_argument("--glance-environment", type=_absolute, metavar="DIR",
                          help="virtual environment that holds the Glance to run, and this package (pip install "
                               "--no-deps); by default the one of this command")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from glancesync.api.errors import HttpCode
 from glancesync.exceptions import GlanceSyncError, Verdict, all_error_classes
+from glancesync.model.birth import ImageFrom
 from glancesync.model.deletion import DeletionCause
 from glancesync.model.meaning import Explained
 from glancesync.model.replica import ConflictChoice, IdReason, Origin, ReplicaState, StrangerBytes
@@ -31,6 +32,7 @@ SECTIONS: Sequence[tuple[str, type[Explained]]] = (
     ("Reason codes", Code),
     ("Why a replica has another id than its image", IdReason),
     ("How a replica came to be ours", Origin),
+    ("What an image was made from in its region of birth", ImageFrom),
     ("What can be chosen for a conflict", ConflictChoice),
     ("What reading an image in the way told", StrangerBytes),
     ("Why an image in a cascaded region was deleted", DeletionCause),

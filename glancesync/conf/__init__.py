@@ -11,10 +11,23 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
-from glancesync.conf import api, breaker, deletion, keystone, metrics, reconcile, server, sync, transfer, web, worker
+from glancesync.conf import (
+    api,
+    breaker,
+    deletion,
+    keystone,
+    metrics,
+    notifications,
+    reconcile,
+    server,
+    sync,
+    transfer,
+    web,
+    worker,
+)
 from glancesync.exceptions import ConfigurationError
 
-SECTIONS = (server, sync, transfer, worker, breaker, reconcile, deletion, api, web, metrics)
+SECTIONS = (server, sync, transfer, worker, breaker, reconcile, deletion, api, web, metrics, notifications)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +44,7 @@ class Settings:
     api: api.ApiSettings
     web: web.WebSettings
     metrics: metrics.MetricsSettings
+    notifications: notifications.NotificationSettings
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

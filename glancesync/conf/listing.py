@@ -5,7 +5,20 @@ from __future__ import annotations
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-from glancesync.conf import api, breaker, deletion, keystone, metrics, reconcile, server, sync, transfer, web, worker
+from glancesync.conf import (
+    api,
+    breaker,
+    deletion,
+    keystone,
+    metrics,
+    notifications,
+    reconcile,
+    server,
+    sync,
+    transfer,
+    web,
+    worker,
+)
 
 #: Of keystoneauth1's many options, those that a service user needs; the others work as its documentation says.
 SHOWN = frozenset({"auth_type", "auth_url", "username", "password", "project_name", "user_domain_name",
@@ -27,4 +40,5 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         ("api", api.OPTS),
         ("web", web.OPTS),
         ("metrics", metrics.OPTS),
+        (notifications.GROUP, notifications.OPTS),
     ]

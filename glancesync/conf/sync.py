@@ -2,6 +2,7 @@
 """[DEFAULT]: which regions, which images."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oslo_config import cfg
@@ -41,6 +42,15 @@ OPTS = [
                 help="Whether an image that is in a cascaded region already, under another id, is taken over as the "
                      "replica when owner, name and os_hash are the same. False: it is a conflict, listed for the "
                      "operator to decide. One under the same id is taken over in any case."),
+    cfg.FloatOpt("snapshot_timeout_seconds", deprecated_name="snapshot_timeout", mutable=True, default=300, min=1,
+                 help="How long an image that was made in a cascaded region is waited for to become active there. "
+                      "After that its task fails; retrying it begins the wait anew."),
+    cfg.FloatOpt("snapshot_sleep_interval_seconds", deprecated_name="snapshot_sleep_interval", mutable=True, default=10,
+                 min=0.1, help="How often such an image is looked at meanwhile."),
+    cfg.ListOpt("snapshot_region_names", mutable=True, default=[],
+                help="Cascaded regions that images made in another cascaded region are copied to. Empty: all that "
+                     "sync_strategy gives them. The region that one was made in keeps its own in any case; a name that "
+                     "is none of the catalog's gets nothing."),
     cfg.FloatOpt("source_poll_seconds", mutable=True, default=60, min=0.1,
                  help="How often an image that is still queued, saving or importing is looked at when no event says "
                       "that it went on."),
@@ -60,6 +70,9 @@ class SyncSettings:
     max_new_ids: int = 100
     max_new_ids_window_seconds: float = 3600
     adopt_by_hash: bool = False
+    snapshot_timeout_seconds: float = 300
+    snapshot_sleep_interval_seconds: float = 10
+    snapshot_region_names: Sequence[str] = ()
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

@@ -216,3 +216,31 @@ new_ids = sa.Table(
     sa.Column("at", sa.Double, nullable=False),
     sa.Index("ix_new_ids_region", "region", "at"),
 )
+
+births = sa.Table(
+    "births", metadata,
+    _image_id(primary_key=True),
+    _region(nullable=False),  # of birth
+    sa.Column("origin_id", _exact(36), nullable=False),  # the region's own image
+    sa.Column("image_from", sa.String(16), nullable=False),
+    sa.Column("asked_at", sa.Double, nullable=False),
+    sa.Column("asked_by", sa.String(255)),
+    sa.Column("request_id", sa.String(255)),
+    sa.Column("waiting_since", sa.Double),
+    sa.Column("filled_at", sa.Double),
+)
+
+located = sa.Table(
+    "located", metadata,
+    _image_id(primary_key=True),
+    sa.Column("asked_at", sa.Double, nullable=False),
+)
+
+registrations = sa.Table(
+    "registrations", metadata,
+    _image_id(primary_key=True),
+    _region(primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),  # of the URL, which may be signed
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("refused", sa.String(1024)),
+)

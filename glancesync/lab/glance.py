@@ -76,6 +76,17 @@ class Glance(Service):
         if self.has_filter:
             paste = add_filter(paste)
             sections["glance_sync"] = self._filter_options()
+        if self._state.regions.index(self.name) < self._state.options.http_stores:
+            # Where several stores are enabled by name, Glance finds none for an http URL.
+            del sections["DEFAULT"]["enabled_backends"]
+            sections["DEFAULT"]["node_staging_uri"] = f"file://{self.staging_path}"
+            sections["glance_store"] = {"stores": "file,http", "default_store": "file",
+                                        "filesystem_store_datadir": self.store_path}
+        if self._state.options.notifications_url:
+            sections["DEFAULT"]["default_publisher_id"] = f"image.{self.name}"
+            sections["oslo_messaging_notifications"] = {
+                "driver": "messagingv2", "topics": notification_topic(self._state, self.name),
+                "transport_url": self._state.options.notifications_url}
         gunicorn = gunicorn_conf(application=APPLICATION, port=self._state.ports[self.name], threads=8)
         return {self._conf: ini(sections), self._paste: paste, self.directory / CONF_NAME: gunicorn,
                 self.directory / "schema-image.json": json.dumps(PROPERTY_SCHEMA)}
@@ -136,6 +147,11 @@ class Glance(Service):
             "outbox_path": self.outbox_path,
             **self._state.auth_options("glance-sync-events"),
         }
+
+
+def notification_topic(state: LabState, region: str) -> str:
+    """Where the region's Glance emits its notifications; each cascaded one has a topic of its own."""
+    return "notifications" if region == state.cascading_region else f"notifications_{region}"
 
 
 def glance_python(options: LabOptions) -> Path:

@@ -31,7 +31,9 @@ class LabOptions:
     """What a lab is asked to be. More regions may be asked for later, fewer may not.
 
     `token_expiration_seconds` is Keystone's; `with_filter` puts the paste filter into the cascading Glance;
-    `glance_environment` is the virtual environment whose Glance is run, None for the one that runs the lab.
+    `glance_environment` is the virtual environment whose Glance is run, None for the one that runs the lab;
+    `notifications_url` the message broker that the Glances notify, None for none; so many regions, from
+    the first on, take http URLs for locations (`http_stores`).
     """
 
     regions: int = 3
@@ -39,6 +41,8 @@ class LabOptions:
     token_expiration_seconds: int = 3600
     with_filter: bool = True
     glance_environment: str | None = None
+    notifications_url: str | None = None
+    http_stores: int = 0
 
     def __post_init__(self) -> None:
         if not 2 <= self.regions <= len(REGION_NAMES):

@@ -26,6 +26,10 @@ class DeletionCause(Explained):
                     IdReason.BYTES_DIFFER.meaning.advice)
     FORMAT_DIFFERS = (IdReason.FORMAT_DIFFERS.value, IdReason.FORMAT_DIFFERS.meaning.what, _AGAIN,
                       IdReason.FORMAT_DIFFERS.meaning.advice)
+    LOCATION_GONE = (IdReason.LOCATION_GONE.value, IdReason.LOCATION_GONE.meaning.what, _AGAIN,
+                     IdReason.LOCATION_GONE.meaning.advice)
+    EMPTIED = (IdReason.EMPTIED.value, IdReason.EMPTIED.meaning.what, "It is made again when the image has bytes.",
+               IdReason.EMPTIED.meaning.advice)
     ROTTEN = (IdReason.ROTTEN.value, IdReason.ROTTEN.meaning.what, _AGAIN, IdReason.ROTTEN.meaning.advice)
     ID_BURNED = (
         "id_burned", "The replica was in a state in which it can never be filled (`killed`, `pending_delete`).", _AGAIN,

@@ -51,6 +51,7 @@ class Image:
     checksum: str | None = None
     digest: Digest | None = None
     importing: bool = False          # an import task has stores left to fill with its bytes
+    locked: bool = False             # an import or location task of its Glance works on it
     hash_is_claim: bool = False      # the digest may be what a client said, not what Glance computed
     created_at: float | None = None
     updated_at: float | None = None

@@ -41,6 +41,10 @@ class ReplicaState(Explained):
     UNWANTED = (
         "unwanted", "The strategy or the image itself says that it does not belong here.",
         "A replica that is there is neither changed nor deleted.", "Change the strategy or the image.")
+    CANNOT_TRAVEL = (
+        "cannot_travel", "The image has no bytes that could be copied; it only names volumes or snapshots of its "
+        "region's block storage.", "Nothing; it is looked at again after each change.",
+        "Upload the volume itself to an image where other regions need it.")
     PARKED = (
         "parked", "The region is not in Keystone's catalog. The record is kept as it was.",
         "Tasks for the region end at once; when it comes back everything in it is compared.",
@@ -54,6 +58,8 @@ class Origin(Explained):
         "intended", "Written down before the create request: ours if the image looks as this server creates it.",
         "It becomes `created` as soon as it is seen.", _NOTHING)
     CREATED = ("created", "This server made it.", "It is deleted when its image is.", _NOTHING)
+    BORN = (
+        "born", "The image was made from this image of the region.", "It is neither changed nor deleted.", _NOTHING)
     ADOPTED = (
         "adopted", "The same image was in the region before this server, and was taken over.",
         "It is kept in sync; it is deleted with its image only when delete_adopted is on.", _NOTHING)
@@ -84,6 +90,14 @@ class IdReason(Explained):
     CONFLICT = (
         "conflict", "An image that is not ours, or another image's replica, has the id.",
         "The replica is made under a new id.", "Choose again at any time while it is a conflict.")
+    LOCATION_GONE = (
+        "location_gone", "The replica's bytes lay at an external URL that is not the image's any more.",
+        "It is deleted and made again under a new id, from the image's bytes.", _NOTHING)
+    EMPTIED = (
+        "emptied", "The cascading image lost all of its locations and is queued again.",
+        "The replica is deleted, and made again under a new id when the image has bytes.", _NOTHING)
+    BORN = (
+        "born", "The image was made from this one, the region's own.", "It is neither changed nor deleted.", _NOTHING)
 
 
 class ConflictChoice(Explained):

@@ -35,7 +35,9 @@ class TaskState(Explained):
 class Trigger(Explained):
     """Who asked."""
 
-    EVENT = ("event", "The filter in glance-api reported a change.", _SAME, _NOTHING)
+    EVENT = ("event", "The filter in glance-api, or the cascading Glance's notification, reported a change.", _SAME,
+             _NOTHING)
+    NOTIFICATION = ("notification", "A cascaded Glance's notification told of a change there.", _SAME, _NOTHING)
     RECONCILE = ("reconcile", "A comparison of both sides found a difference.", _SAME, _NOTHING)
     API = ("api", "An operator asked: POST /v1/sync, or a choice about a conflict.", _SAME, _NOTHING)
     ORIGINAL = ("original", "One of the original routes was called.", _SAME, _NOTHING)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from glancesync.model.image import Image, ImageChanges, Member, NewImage
+from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,18 @@ class RegionClient(abc.ABC):
     @abc.abstractmethod
     def remove_member(self, image_id: str, member_id: str) -> None:
         """Nothing happens when it is not there."""
+
+    @abc.abstractmethod
+    def list_locations(self, image_id: str) -> tuple[str, ...]:
+        """URLs of the image's bytes in its stores. Raises ImageNotFoundError; RegionForbiddenError where the policy
+        does not show them, RegionAnswerError where the Glance is too old to."""
+
+    @abc.abstractmethod
+    def add_location(self, image_id: str, url: str, digest: Digest) -> None:
+        """One POST: let the queued image's bytes be those at the URL. Its Glance reads and checks them after this
+        returned; meanwhile the image is `locked`, afterwards active, or queued again. Raises RegionRejectedError,
+        RegionForbiddenError or RegionAnswerError where it takes no such location, RegionConflictError for an image that
+        is not queued."""
 
     @abc.abstractmethod
     def open_data(self, image_id: str, *, chunk_bytes: int = 65536) -> AbstractContextManager[ImageData]:

@@ -110,6 +110,13 @@ def resolve_cascading(entries: Sequence[CatalogEntry], cascading_region: str | N
     return found
 
 
+def find_region_of(regions: Iterable[Region], url: str) -> str | None:
+    """The region whose endpoint the URL of an image (ENDPOINT/v2/images/ID) begins with."""
+    endpoint, found, _rest = url.partition("/v2/images/")
+    wanted = _normalized_or_none(endpoint) if found else None
+    return next((region.name for region in regions if region.endpoint == wanted), None)
+
+
 def _known(names: Iterable[str]) -> str:
     listed = ", ".join(sorted(names))
     return f"the regions with one are {listed}" if listed else "no region has one"

@@ -20,7 +20,7 @@ from glancesync.exceptions import (
     RegionForbiddenError,
     RegionRejectedError,
 )
-from glancesync.model.image import Image, ImageChanges, Member, NewImage
+from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
 from glancesync.regions import glance_data, glance_json
 from glancesync.regions.client import ImageData, RegionClient
 from glancesync.regions.glance_errors import REQUEST_ID_HEADER, bad_answer
@@ -130,6 +130,13 @@ class GlanceRegion(RegionClient):
             self._members.delete(image_id, member_id)
         except MemberNotFoundError:
             return
+
+    def list_locations(self, image_id: str) -> tuple[str, ...]:
+        return self._ask("GET", path_of(image_id, "locations"), glance_json.parse_locations)
+
+    def add_location(self, image_id: str, url: str, digest: Digest) -> None:
+        self._http.request(path_of(image_id, "locations"), "POST", json={
+            "url": url, "validation_data": {"os_hash_algo": digest.algorithm, "os_hash_value": digest.value}})
 
     @contextmanager
     def open_data(self, image_id: str, *, chunk_bytes: int = 65536) -> Iterator[ImageData]:

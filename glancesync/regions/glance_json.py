@@ -27,6 +27,7 @@ OWN_KEYS = frozenset((
 RESERVED_PREFIX = "os_glance_"
 #: The stores that an import or copy-image task has yet to fill. The task's lock (os_glance_import_task) tells nothing
 #: of the bytes: a Glance that died before it let go of it leaves it on an image that is complete, for ever.
+LOCK_KEY = "os_glance_import_task"
 IMPORTING_KEY = "os_glance_importing_to_stores"
 #: Attributes of Glance's image object: create takes them as names of custom properties, but PATCH would set the
 #: attribute instead (`image_id` answers 404 for another image, `delete` answers 200 and changes nothing).
@@ -54,7 +55,8 @@ def parse_image(data: Any) -> Image:
         **{name: _size(fields, name) for name in ("size", "virtual_size")},
         **{name: _time(fields, name) for name in ("created_at", "updated_at")},
         tags=_tags(fields), digest=_digest(fields), properties=_properties(fields),
-        importing=bool(fields.get(IMPORTING_KEY)), hash_is_claim=_is_hash_claim(fields),
+        importing=bool(fields.get(IMPORTING_KEY)),
+        locked=bool(fields.get(LOCK_KEY)), hash_is_claim=_is_hash_claim(fields),
     )
 
 
@@ -84,6 +86,13 @@ def parse_members(data: Any) -> tuple[Member, ...]:
             raise MalformedError("a member has no member_id")
         found.append(Member(member_id=member_id, status=_one_of(fields, "status", MEMBER_STATUSES)))
     return tuple(sorted(found))
+
+
+def parse_locations(data: Any) -> tuple[str, ...]:
+    """The URLs of an image's locations."""
+    if not isinstance(data, list):
+        raise MalformedError("not a list of locations")
+    return tuple(url for each in data if (url := _text(_object(each), "url")) is not None)
 
 
 def name_filter(name: str) -> dict[str, str]:

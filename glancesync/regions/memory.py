@@ -18,7 +18,7 @@ from glancesync.exceptions import (
     RegionForbiddenError,
     RegionRejectedError,
 )
-from glancesync.model.image import Image, ImageChanges, Member, NewImage
+from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
 from glancesync.regions import glance_json
 from glancesync.regions.client import ImageData, RegionClient
 from glancesync.regions.memory_rules import Faults, check_new, check_update, filled, updated
@@ -55,6 +55,10 @@ class MemoryRegion(RegionClient):
         self._bytes: dict[str, bytes] = {}
         self._members: dict[str, dict[str, str]] = {}
         self._burned: set[str] = set()
+        self.locations: dict[str, tuple[str, ...]] = {}
+        self.web: dict[str, bytes] = {}
+        self.takes_locations, self.slow = True, False
+        self._coming: dict[str, tuple[str, Digest]] = {}
 
     def fail_next(self, method: str, error: Exception, *, after_effect: bool = False, times: int = 1) -> None:
         """See Faults.fail_next."""
@@ -163,6 +167,34 @@ class MemoryRegion(RegionClient):
     def remove_member(self, image_id: str, member_id: str) -> None:
         self._get_shared(image_id)
         self._members[image_id].pop(member_id, None)
+
+    @_call
+    def list_locations(self, image_id: str) -> tuple[str, ...]:
+        self._get(image_id)
+        return self.locations.get(image_id, ())
+
+    @_call
+    def add_location(self, image_id: str, url: str, digest: Digest) -> None:
+        """Its bytes are in `web`; they are checked at once, or later by `settle` where `slow` is set."""
+        image = self._get(image_id)
+        if image.status != "queued":
+            raise RegionConflictError(f"image {image_id} in {self.region_name} is {image.status}")
+        if not self.takes_locations:
+            raise RegionRejectedError(f"{self.region_name} has no store for such a location")
+        self._set(replace(image, locked=True))
+        self._coming[image_id] = url, digest
+        if not self.slow:
+            self.settle()
+
+    def settle(self) -> None:
+        """Let the location tasks come to their end."""
+        for image_id, (url, digest) in self._coming.items():
+            image, data = replace(self._images[image_id], locked=False), self.web.get(url)
+            done = None if data is None else filled(replace(image, status="active"), data, digest.algorithm)
+            self._set(image if done is None or done.digest != digest else done)
+            if done is not None and done.digest == digest:
+                self._bytes[image_id], self.locations[image_id] = data or b"", (url,)
+        self._coming = {}
 
     @contextmanager
     def open_data(self, image_id: str, *, chunk_bytes: int = 65536) -> Iterator[ImageData]:

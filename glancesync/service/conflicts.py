@@ -14,7 +14,7 @@ from glancesync.clock import Clock, isoformat
 from glancesync.db.engine import Database
 from glancesync.db.schema import images, replicas
 from glancesync.exceptions import ImageNotFoundError, StateConflictError
-from glancesync.model.replica import ConflictChoice, ReplicaState
+from glancesync.model.replica import ConflictChoice, Origin, ReplicaState
 
 LOG = logging.getLogger(__name__)
 
@@ -65,6 +65,8 @@ class Conflicts:
             if chosen.stranger_id not in (None, row.stranger_id):
                 raise StateConflictError(f"another image stands in the way of {image_id} in {region} by now: "
                                          f"{row.stranger_id}; look again")
+            if chosen.choice is ConflictChoice.REPLACE:
+                _refuse_origin(connection, region, row.stranger_id)
             connection.execute(sa.update(replicas).where(pair).values(
                 choice=chosen.choice.value, choice_at=self._clock.now(), choice_by=chosen.user_id,
                 choice_request_id=chosen.request_id))
@@ -72,6 +74,14 @@ class Conflicts:
         self._database.run(work)
         LOG.warning("conflict of image %s in %s: user %s chose %s (request %s)", image_id, region, chosen.user_id,
                     chosen.choice.value, chosen.request_id)
+
+
+def _refuse_origin(connection: sa.Connection, region: str, stranger_id: str | None) -> None:
+    image_id = connection.scalar(sa.select(replicas.c.image_id).where(
+        replicas.c.region == region, replicas.c.replica_id == stranger_id, replicas.c.origin == Origin.BORN.value))
+    if image_id is not None:
+        raise StateConflictError(f"image {image_id} was made from image {stranger_id} of {region}, which is never "
+                                 "deleted; choose new_id or skip")
 
 
 def _after(marker: str) -> sa.ColumnElement[bool]:

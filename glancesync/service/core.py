@@ -12,11 +12,14 @@ import sqlalchemy as sa
 from glancesync.clock import isoformat
 from glancesync.db.engine import Database
 from glancesync.exceptions import InvalidInputError, RegionNotFoundError
+from glancesync.model.birth import BirthClaim
 from glancesync.model.event import Event, Operation
+from glancesync.model.notification import Heard
 from glancesync.model.sort import BY_ID, NEWEST_FIRST, Sort
 from glancesync.model.task import Pair, Run, Submission, Task, TaskFilter, Trigger
 from glancesync.model.text import inert
 from glancesync.regions.breaker import Breaker
+from glancesync.regions.endpoints import find_region_of
 from glancesync.regions.health import RegionHealth
 from glancesync.service.conflicts import Chosen, Conflicts
 from glancesync.service.deletions import list_deletions
@@ -26,9 +29,11 @@ from glancesync.service.live import LiveViews
 from glancesync.service.plans import plan_view, read_page
 from glancesync.service.statistics import Statistics, count_tasks
 from glancesync.service.views import ImageViews
+from glancesync.sync.births import write_claim
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.findings import Finding, PassReport
+from glancesync.sync.locations import mark_located
 from glancesync.sync.new_ids import region_problems
 from glancesync.sync.reconcile import Reconciler
 from glancesync.sync.records import new_pass_id
@@ -94,9 +99,37 @@ class Service:
         tasks = tasks or self._tasks_of({event.image_id for event in events if event.image_id})
         return sorted(tasks, key=lambda task: task.pair)
 
+    def hear(self, heard: Sequence[Heard]) -> list[Task]:
+        """Store and submit what notifications tell of the cascading region, and have the pairs looked at whose replicas
+        those of cascaded regions are about. Returns after the commit."""
+        tasks = self.submit_events([each.event for each in heard if each.region is None])
+        names = self._cascaded_names()
+        for region in sorted({each.region for each in heard if each.region is not None} & names):
+            tasks += self._look_at_replicas(region, {str(each.event.image_id) for each in heard
+                                                     if each.region == region})
+        return tasks
+
     def hint(self, image_id: str, *, trigger: Trigger, request_id: str | None) -> list[Task]:
         """Look at the image again in every region that has or should have it. Raises InvalidInputError for a canary."""
         return self._submit_images([image_id], None, trigger=trigger, request_id=request_id)
+
+    def claim_birth(self, claim: BirthClaim) -> list[Task]:
+        """Write down where an image is said to have been born, and submit it everywhere. Raises StateConflictError,
+        RegionNotFoundError, and InvalidInputError for a canary and the cascading region."""
+        self.check_regions([claim.region])
+        self._refuse_canaries([claim.origin_id])
+        return self._submit_with(claim.image_id, claim.request_id,
+                                 lambda connection, now: write_claim(connection, claim, now))
+
+    def mark_located(self, image_id: str, *, request_id: str | None) -> list[Task]:
+        """Somebody says that the image lies at an external URL: where the cascading Glance shows one, regions are given
+        it too. Raises InvalidInputError for a canary."""
+        return self._submit_with(image_id, request_id,
+                                 lambda connection, now: mark_located(connection, image_id, now))
+
+    def region_of_endpoint(self, url: str) -> str | None:
+        """The cascaded region that an image's URL belongs to; None where it is none's."""
+        return find_region_of(self._directory.cascaded(), url)
 
     def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
                request_id: str | None) -> list[Task]:
@@ -266,6 +299,21 @@ class Service:
 
     # -- within --------------------------------------------------------------------------------------------------
 
+    def _submit_with(self, image_id: str, request_id: str | None,
+                     write: Callable[[sa.Connection, float], None]) -> list[Task]:
+        """Write down what was said of the image and submit it everywhere, in one transaction."""
+        self._refuse_canaries([image_id])
+        wanted, here, now = self._wanted_regions(), self._cascaded_names(), self._clock.now()
+
+        def work(connection: sa.Connection) -> list[Task]:
+            write(connection, now)
+            return self._submit_in(connection, [image_id], wanted, here, wanted_at=now, submission=Submission(
+                trigger=Trigger.ORIGINAL, request_id=request_id))
+
+        tasks = self._database.run(work)
+        self._ring()
+        return tasks
+
     def _submit_images(self, image_ids: Sequence[str], regions: Sequence[str] | None, *, trigger: Trigger,
                        request_id: str | None) -> list[Task]:
         self._refuse_canaries(image_ids)
@@ -325,6 +373,15 @@ class Service:
         pairs = self._context.records.settle_missing(report.id, report.compared_regions(),
                                                      confirm_seconds=self._context.trust.confirm_seconds)
         return [Pair(image_id, region) for image_id, region in pairs]
+
+    def _look_at_replicas(self, region: str, replica_ids: Collection[str]) -> list[Task]:
+        """An image that no pair has a record of is not ours, and comparisons name it."""
+        known = self._context.records.find_by_replica(region, replica_ids)
+        rows = self._database.read(regions_with_rows, sorted(replica_ids))
+        image_ids = {record.image_id for record in known.values()} | {
+            image_id for image_id, names in rows.items() if region in names}
+        return self._submit_pairs([Pair(image_id, region) for image_id in sorted(image_ids)],
+                                  Submission(trigger=Trigger.NOTIFICATION), wanted=False)
 
     def _tasks_of(self, image_ids: Collection[str]) -> list[Task]:
         return [task for image_id in sorted(image_ids)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from glancesync.clock import isoformat
 from glancesync.db import paging
 from glancesync.db.engine import Database
-from glancesync.db.schema import images, replicas, tasks
+from glancesync.db.schema import births, images, replicas, tasks
 from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, RegionFrozenError, RegionPausedError
 from glancesync.model.replica import ReplicaState
 from glancesync.model.sort import BY_ID, Sort
@@ -116,18 +116,25 @@ def image_views(connection: sa.Connection, image_ids: Sequence[str]) -> list[dic
         sa.select(images).where(images.c.image_id.in_(image_ids))).mappings()}
     works = {(row["image_id"], row["region"]): row for row in connection.execute(
         sa.select(tasks).where(tasks.c.image_id.in_(image_ids))).mappings()}
-    gone = gone_regions(connection)
+    gone, born = gone_regions(connection), _births(connection, image_ids)
     found: dict[str, dict[str, Any]] = {}
     for row in connection.execute(sa.select(replicas).where(replicas.c.image_id.in_(image_ids))
                                   .order_by(replicas.c.image_id, replicas.c.region)).mappings():
         image_id = row["image_id"]
         if image_id not in found:
-            found[image_id] = _image_view(image_id, shown.get(image_id))
+            found[image_id] = {**_image_view(image_id, shown.get(image_id)), "birth": born.get(image_id)}
         view = _region_view(row, works.get((image_id, row["region"])))
         if row["region"] in gone:
             view.update(state=ReplicaState.PARKED.value, reason_code=_PARKED.value, reason=_PARKED.meaning.what)
         found[image_id]["regions"].append(view)
     return [found[image_id] for image_id in image_ids if image_id in found]
+
+
+def _births(connection: sa.Connection, image_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Image id to where it was made, for those made in a cascaded region."""
+    return {row.image_id: {"region": row.region, "image_id": row.origin_id, "image_from": row.image_from,
+                           "filled_at": isoformat(row.filled_at)}
+            for row in connection.execute(sa.select(births).where(births.c.image_id.in_(image_ids)))}
 
 
 def _image_view(image_id: str, row: Mapping[str, Any] | None) -> dict[str, Any]:

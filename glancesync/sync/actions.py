@@ -2,6 +2,7 @@
 """The actions that a plan is made of: values, carried out by execute."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,8 +107,51 @@ class TakeNewId:
     reason: IdReason
 
 
+@dataclass(frozen=True, kw_only=True)
+class RegisterLocation:
+    """Let the queued replica's bytes be those at the image's own external URL."""
+
+    replica_id: str
+    url: str
+    digest: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefuseLocation:
+    """The bytes are to be copied though the image lies at an external URL, for this reason."""
+
+    fingerprint: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillSource:
+    """Give the queued image of the cascading region the snapshot's bytes, and first the formats that it lacks."""
+
+    snapshot_id: str
+    size: int | None
+    digest: Digest | None
+    formats: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetBirth:
+    """The image was not made from the region's image, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveUpSnapshot:
+    """End the run with the error of this code."""
+
+    code: str
+    reason: str
+
+
 Action = (CreateReplica | CopyBytes | VerifyByReading | CompareStranger | AdoptReplica | ScrubReplica | UpdateReplica
-          | RemoveMember | SetMember | Deactivate | Reactivate | DeleteReplica | TakeNewId)
+          | RemoveMember | SetMember | Deactivate | Reactivate | DeleteReplica | TakeNewId | FillSource | ForgetBirth
+          | GiveUpSnapshot | RegisterLocation | RefuseLocation)
 
 
 def describe(action: Action) -> dict[str, Any]:
@@ -121,8 +165,10 @@ def describe(action: Action) -> dict[str, Any]:
                           remove=list(value.remove_properties))
         elif isinstance(value, Digest):
             detail[name] = f"{value.algorithm}:{value.value}"
+        elif name == "url":
+            detail[name] = str(value).partition("?")[0]  # what follows may be a signature
         else:
-            detail[name] = value
+            detail[name] = dict(value) if isinstance(value, Mapping) else value
     return {"action": type(action).__name__, "detail": detail}
 
 

@@ -39,6 +39,28 @@ class Code(Explained):
         "does not show may be there.", "Nothing is made there, nothing counts as gone there, comparisons leave it out. "
         "It is looked at again every minute.", "Give the service user its admin role back, or mend that Glance's "
         "policy; `glance-sync-manage region status` tells when it is seen whole.")
+    BORN_HERE = ("born_here", "The image was made from the region's own image, which stands for its replica.",
+                 "It is neither changed nor deleted.", _NOTHING)
+    FILLING = ("filling", "The snapshot is ready; the image gets its bytes from there.",
+               "They are verified, then copied to the other regions.", _NOTHING)
+    SNAPSHOT_NOT_READY = ("snapshot_not_ready", "The snapshot is not active in its region yet.",
+                          "It is looked at every snapshot_sleep_interval_seconds, until snapshot_timeout_seconds are "
+                          "over.", _NOTHING)
+    SNAPSHOT_PENDING = ("snapshot_pending", "The image waits for its bytes from the region that it was made in.",
+                        "It is copied as soon as it has them.", "Look at the pair of the image and that region.")
+    SNAPSHOT_GONE = ("snapshot_gone", "The region deleted the snapshot that the image was made from.",
+                     "It is not made again there.", _NOTHING)
+    SNAPSHOT_KEPT = ("snapshot_kept", "The image is gone; what it was made from is the region's own image.",
+                     "It is kept, and becomes no image again.", "Delete it yourself if it is not wanted.")
+    NOT_BORN_HERE = ("not_born_here", "The image has other bytes than the snapshot that was named, or is not there.",
+                     "The claim is forgotten; the region is like any other for the image.", _NOTHING)
+    BLOCK_DEVICES_ONLY = ("block_devices_only", "The image has no bytes; it names volumes or snapshots of its region.",
+                          "Nothing; the volumes stay where they are.",
+                          "Upload the volume itself to an image where other regions need it.")
+    REGISTERING = ("registering", "The region's Glance reads the image's external URL and verifies it.",
+                   "The replica is handed over then; where that fails the bytes are copied.", _NOTHING)
+    AWAITS_REFERENCE = ("awaits_reference", "The image's kernel_id or ramdisk_id names an image that has no replica "
+                        "here yet.", "It is copied after that one.", "Look at the image that the reason names.")
     CONTESTED = ("contested", "The replica was deleted in its region more than max_restores times.",
                  "It is not made again.", "Find out who deletes it, then retry its task.")
     CONFLICT = ("conflict", "An image that is not ours stands under the id, or under the name for the same owner.",

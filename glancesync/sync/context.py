@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from glancesync.clock import Clock
 from glancesync.conf.sync import SyncSettings
+from glancesync.model.birth import Birth
 from glancesync.model.image import Image
 from glancesync.model.replica import ConflictChoice, Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
@@ -44,12 +45,20 @@ class SyncContext:
         cascaded = [each.name for each in self.directory.cascaded()]
         return region in select_region_names(self.settings.sync_strategy, cascaded)
 
+    def is_for_snapshots(self, region: str, birth: Birth | None) -> bool:
+        """Whether an image of this birth (None: of none) goes to the region, if the strategy lets it."""
+        names = self.settings.snapshot_region_names
+        return birth is None or not names or region in names
+
     def find_replaced(self, target: RegionClient, replica: Image | None, record: ReplicaRecord | None) -> Image | None:
         """The stranger that an operator chose to replace, while it is still there beside the replica."""
         if record is None or record.choice is not ConflictChoice.REPLACE or record.stranger_id is None:
             return None
         if replica is not None and replica.id == record.stranger_id:
             return None
+        claimed = self.records.find_by_replica(target.region_name, [record.stranger_id]).get(record.stranger_id)
+        if claimed is not None and claimed.origin is Origin.BORN:
+            return None  # somebody chose before it was known that an image was made from it
         return target.find_image(record.stranger_id, with_members=False)
 
     def find_unseen(self, region: str, source: Image | None, replica: Image | None, record: ReplicaRecord | None, *,
@@ -88,17 +97,24 @@ class SyncContext:
         return owner is not None and owner.image_id != image_id
 
     def situation(self, image_id: str, region: str, *, source: Image | None, replica: Image | None,  # noqa: PLR0913
-                  known: PairRecord, stranger: Image | None = None, unseen: str | None = None) -> Situation:
+                  known: PairRecord, stranger: Image | None = None, unseen: str | None = None,
+                  awaits: str | None = None) -> Situation:
         """All that a plan is made from. The cascading Glance is asked for its canary only where it does not show the
         image."""
+        selected = self.is_wanted(region)
         taken = replica is not None and self._is_of_another(image_id, region, replica, known.replica)
         return Situation(
             image_id=image_id, region=region, source=source, replica=replica, record=known.replica, stranger=stranger,
             unseen=unseen, taken=taken,
+            birth=known.birth, selected=selected, awaits=awaits,
+            located=known.located,
             removal=known.removal, trust=self.trust.look() if source is None else Trust(),
             delete_adopted=self.trust.delete_adopted,
-            wanted=self.is_wanted(region), now=self.clock.now(), adopt_by_hash=self.settings.adopt_by_hash,
+            wanted=selected and self.is_for_snapshots(region, known.birth), now=self.clock.now(),
+            adopt_by_hash=self.settings.adopt_by_hash,
             service_project_id=self.service_project_id(), transient_property=self.settings.transient_property,
             saving_timeout_seconds=self.settings.replica_saving_timeout_seconds,
             source_poll_seconds=self.settings.source_poll_seconds, wait_seconds=self.wait_seconds,
-            max_restores=self.settings.max_restores)
+            max_restores=self.settings.max_restores,
+            snapshot_timeout_seconds=self.settings.snapshot_timeout_seconds,
+            snapshot_poll_seconds=self.settings.snapshot_sleep_interval_seconds)

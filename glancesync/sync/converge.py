@@ -21,6 +21,7 @@ from glancesync.sync.plan import IN_MAKING, plan_replica
 from glancesync.sync.records import PairRecord
 from glancesync.sync.run import Run, RunHandle
 from glancesync.sync.situation import Plan, Situation, is_ours
+from glancesync.sync.source import SourceReader
 
 LOG = logging.getLogger(__name__)
 #: create and fill, reveal, see that nothing differs; more only when somebody changes things meanwhile.
@@ -48,6 +49,7 @@ class Converger:
         self._context = context
         self._records = context.records
         self._executor = executor
+        self._source = SourceReader(context)
         self._clock = context.clock
         self._looks = SharedLooks(context.clock)
 
@@ -69,12 +71,12 @@ class Converger:
         return plan_replica(self._look(image_id, region, source))
 
     def _converge(self, image_id: str, region: str, handle: RunHandle) -> Converged:
-        moved, seen, kept = 0, None, None
+        moved, seen, kept, since = 0, None, None, handle.begun_at
         if self._is_gone(region):
             return Converged(plan=PARKED, bytes_moved=0)
         for _ in range(MAX_ROUNDS):
             handle.check()
-            source, seen_at = self._look_at_source(image_id, handle)
+            source, seen_at = self._look_at_source(image_id, since)
             situation = self._look(image_id, region, source, since=handle.begun_at, seen=seen)
             self._keep(situation, is_new=source is not kept)
             kept = source
@@ -91,14 +93,15 @@ class Converger:
             except (IdBurnedError, ReplicaTakenError) as error:
                 LOG.info("image %s in %s is looked at again: %s", image_id, region, error)
             moved, seen = moved + run.bytes_moved, run.replica
+            since = self._clock.monotonic() if run.changed_source else since
         raise RegionConflictError(f"image {image_id} in {region} did not settle in {MAX_ROUNDS} rounds; somebody else "
                                   "changes it at the same time")
 
-    def _look_at_source(self, image_id: str, handle: RunHandle) -> tuple[Image | None, float]:
+    def _look_at_source(self, image_id: str, since: float) -> tuple[Image | None, float]:
         """The image, and the moment at which the look at it had ended. Runs for other regions may share it: it began
         after all that this run was asked for, and is young. Only Glance's own 404 makes it None."""
         client = self._context.source_client()
-        return self._looks.get((client, image_id), lambda: client.find_image(image_id), since=handle.begun_at)
+        return self._looks.get((client, image_id), lambda: client.find_image(image_id), since=since)
 
     def _look(self, image_id: str, region: str, source: Image | None, *, since: float | None = None,
               seen: Image | None = None) -> Situation:
@@ -107,13 +110,15 @@ class Converger:
         ago."""
         known = self._records.read(image_id, region)
         target = self._context.directory.client(region)
+        found = self._source.read(source, region, known)
+        source, known = found.image, replace(known, located=found.located)
         replica = _find_replica(target, image_id, known.replica, seen)
         stranger = self._context.find_replaced(target, replica, known.replica)
         if source is not None and replica is None and self._is_to_be_made(source, region, known):
             stranger = stranger or self._context.find_namesake(target, source)
         unseen = self._context.find_unseen(region, source, replica, known.replica, since=since)
         return self._context.situation(image_id, region, source=source, replica=replica, known=known, stranger=stranger,
-                                       unseen=unseen)
+                                       unseen=unseen, awaits=found.awaits)
 
     def _is_gone(self, region: str) -> bool:
         return region not in {each.name for each in self._context.directory.cascaded()}
@@ -121,7 +126,8 @@ class Converger:
     def _is_to_be_made(self, source: Image, region: str, known: PairRecord) -> bool:
         """Whether a new replica may meet an image of the same name, and nobody settled that yet."""
         settled = known.replica is not None and known.replica.choice is not None
-        return source.has_bytes and bool(source.name) and not settled and self._context.is_wanted(region)
+        born = known.replica is not None and known.replica.origin is Origin.BORN
+        return source.has_bytes and bool(source.name) and not settled and not born and self._context.is_wanted(region)
 
     def _keep(self, situation: Situation, *, is_new: bool) -> None:
         """Write down what was seen and later decisions rest on. `is_new`: the source was looked at since the last."""
@@ -138,9 +144,17 @@ class Converger:
             self._records.update(situation.image_id, situation.region, origin=Origin.CREATED)
         if situation.unseen is None:
             self._context.trust.brake.note_done(situation.region, _gone_ids(situation))
+        self._keep_birth(situation)
         since = _saving_since(situation.replica, situation.record, situation.now)
         if since != (situation.record.saving_since if situation.record else None):
             self._records.update(situation.image_id, situation.region, saving_since=since)
+
+    def _keep_birth(self, situation: Situation) -> None:
+        birth, source = situation.birth, situation.source
+        if birth is None or birth.region != situation.region or source is None or birth.filled_at is not None:
+            return
+        if source.status == "queued" and birth.waiting_since is None:
+            self._records.births.note(situation.image_id, waiting_since=situation.now)
 
     def _note_end(self, situation: Situation, plan: Plan) -> None:
         columns: dict[str, object] = {"state": plan.state, "reason_code": plan.code, "reason": plan.reason,
@@ -157,11 +171,13 @@ class Converger:
             if replica is not None:
                 columns.update(replica_id=replica.id, size=replica.size, digest=(record and record.digest)
                                or replica.digest)
-                if record is None or record.verified_at is None:
+                if (record is None or record.verified_at is None) and plan.code != Code.BORN_HERE:
                     columns.update(verified_at=now)
         elif plan.code == Code.SOURCE_NOT_READY:
             columns.update(wanted_at=None)  # how long its user takes to upload it is no lag of the replica
         self._records.update(situation.image_id, situation.region, **columns)
+        if plan.code == Code.BORN_HERE and situation.birth is not None and situation.birth.filled_at is None:
+            self._records.births.note(situation.image_id, filled_at=self._clock.now())
 
     def _note_error(self, image_id: str, region: str, error: GlanceSyncError) -> None:
         state = ReplicaState.WAITING if error.verdict is Verdict.WAIT else ReplicaState.FAILED
@@ -195,7 +211,8 @@ def _find_replica(target: RegionClient, image_id: str, record: ReplicaRecord | N
     if record is None or record.replica_id is None or record.replica_id == image_id:
         return target.find_image(image_id)
     found = target.find_image(record.replica_id)
-    return target.find_image(image_id) if found is None and record.origin is not Origin.INTENDED else found
+    mapped_only = record.origin in (Origin.INTENDED, Origin.BORN)
+    return target.find_image(image_id) if found is None and not mapped_only else found
 
 
 def _conflict_columns(plan: Plan, record: ReplicaRecord | None) -> dict[str, object]:

@@ -21,7 +21,8 @@ LOG = logging.getLogger(__name__)
 #: Deletions because the cascading Glance does not show the image.
 _ON_ITS_SILENCE = frozenset({DeletionCause.SOURCE_REMOVED, DeletionCause.SOURCE_VANISHED})
 #: Deletions that follow from what it shows of an image that is there.
-_ON_ITS_WORD = frozenset({DeletionCause.BYTES_DIFFER, DeletionCause.FORMAT_DIFFERS})
+_ON_ITS_WORD = frozenset({DeletionCause.BYTES_DIFFER, DeletionCause.FORMAT_DIFFERS,
+                         DeletionCause.LOCATION_GONE, DeletionCause.EMPTIED})
 
 
 class Deleter:

@@ -16,10 +16,12 @@ from glancesync.sync import actions as act
 from glancesync.sync.brake import HELD_SECONDS
 from glancesync.sync.codes import Code
 from glancesync.sync.delete import Deleter
+from glancesync.sync.fill import SourceFiller
 from glancesync.sync.hashing import is_known_algorithm
 from glancesync.sync.identity import ReplicaIdentity
 from glancesync.sync.meter import Meter, NoMeter
 from glancesync.sync.records import ReplicaRecords
+from glancesync.sync.register import Registrar
 from glancesync.sync.run import Run
 from glancesync.sync.scrub import compare_stranger, scrub_replica
 from glancesync.sync.sight import RegionSight
@@ -44,6 +46,8 @@ class Executor:
         self._clock = clock
         self._identity = ReplicaIdentity(records=records, sight=sight, new_id=new_id)
         self._deleter = Deleter(trust)
+        self._filler = SourceFiller(records=records, births=records.births, tee=tee, clock=clock)
+        self._registrar = Registrar(records.locations)
         self._algorithms: dict[str, str] = {}
         self._meter = meter or NoMeter()
 
@@ -97,10 +101,13 @@ class Executor:
         replica = run.target.get_image(action.replica_id, with_members=False)
         algorithm = (replica.digest or source.digest or Digest(algorithm=DEFAULT_ALGORITHM, value="")).algorithm
         expected = read_digest(run.reader, source, algorithm, run.handle)
-        if replica.digest is None and read_digest(run.target, replica, algorithm, run.handle) != expected:
+        unproved = replica.digest is None or replica.hash_is_claim
+        if unproved and read_digest(run.target, replica, algorithm, run.handle) != expected:
             LOG.error("replica %s of image %s in %s has other bytes than the image; it is replaced", replica.id,
                       source.id, run.region)
             self._note(run, rotten_at=self._clock.now())
+            self._records.locations.refuse_registered(run.image_id, run.region,
+                                                      "other bytes than the image's lay there")
             return
         self._note(run, replica_id=replica.id, digest=expected, size=replica.size, verified_at=self._clock.now())
 
@@ -165,6 +172,26 @@ class Executor:
     @_do.register
     def _take_new_id(self, action: act.TakeNewId, run: Run) -> None:
         self._identity.take_new_id(action.reason, run)
+
+    @_do.register
+    def _fill(self, action: act.FillSource, run: Run) -> None:
+        self._filler.fill(action, run)
+
+    @_do.register
+    def _forget_birth(self, action: act.ForgetBirth, run: Run) -> None:
+        self._filler.forget(action, run)
+
+    @_do.register
+    def _give_up(self, action: act.GiveUpSnapshot, run: Run) -> None:
+        self._filler.give_up(action, run)
+
+    @_do.register
+    def _register(self, action: act.RegisterLocation, run: Run) -> None:
+        self._registrar.register(action, run)
+
+    @_do.register
+    def _refuse(self, action: act.RefuseLocation, run: Run) -> None:
+        self._registrar.refuse(action, run)
 
     def _ensure_itself(self, run: Run) -> None:
         """A Glance that stands in the place of the cascading one (a cascaded one, an old copy) has images of

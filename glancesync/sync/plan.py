@@ -18,11 +18,14 @@ from dataclasses import replace as changed
 
 from glancesync.model.deletion import DeletionCause
 from glancesync.model.image import Image, ImageChanges, NewImage
+from glancesync.model.location import Registration
 from glancesync.model.replica import ConflictChoice, IdReason, Origin, ReplicaState
 from glancesync.sync import actions as act
+from glancesync.sync.born import plan_block_devices, plan_born, plan_pending
 from glancesync.sync.codes import Code
 from glancesync.sync.diff import Bytes, diff_bytes, diff_images
 from glancesync.sync.guard import judge_deletion
+from glancesync.sync.located import bytes_action, find_withdrawn, how_located, is_claimed, plan_registering
 from glancesync.sync.situation import UNSEEN_SECONDS, Plan, Situation, is_ours
 from glancesync.sync.stranger import plan_contested, plan_kept, plan_namesake, plan_stranger
 from glancesync.sync.strategy import is_transient
@@ -37,19 +40,29 @@ _IMPORT_SECONDS = 3600.0
 def plan_replica(situation: Situation) -> Plan:
     """The next actions for the pair, or where it stands when there are none."""
     source = situation.source
-    if source is None:
-        return _plan_without_source(situation)
+    born = plan_born(situation)
+    if born is not None or source is None:
+        return born or _plan_without_source(situation)
     if is_transient(source, situation.transient_property):
         return Plan(state=ReplicaState.UNWANTED, code=Code.TRANSIENT,
                     reason=f"the image carries the property {situation.transient_property!r}")
     if not situation.wanted:
         return Plan(state=ReplicaState.UNWANTED, code=Code.NOT_SELECTED,
-                    reason="the strategy does not select this region")
+                    reason="the strategy does not select this region" if not situation.selected
+                    else "snapshot_region_names does not name this region")
+    held = plan_pending(situation, source) or (None if _is_there(situation) else plan_block_devices(source))
+    if held is not None:
+        return held
     if not source.has_bytes or _is_held_by_import(situation, source):
-        return _plan_waiting_for_source(situation, source)
+        return _plan_emptied(situation, source) or _plan_waiting_for_source(situation, source)
     if situation.unseen is not None:
         return _plan_unseen(situation.unseen)
     return _plan_wanted(situation, source)
+
+
+def _is_there(situation: Situation) -> bool:
+    """Whether a replica of ours has bytes: it follows its image, whatever that is."""
+    return situation.replica is not None and situation.replica.has_bytes and is_ours(situation)
 
 
 def _plan_wanted(situation: Situation, source: Image) -> Plan:
@@ -104,6 +117,16 @@ def _is_held_by_import(situation: Situation, source: Image) -> bool:
     return source.updated_at is not None and situation.now - source.updated_at < _IMPORT_SECONDS
 
 
+def _plan_emptied(situation: Situation, source: Image) -> Plan | None:
+    """Only an image whose last location was taken away is queued again. What it had is not to be had elsewhere."""
+    replica, record = situation.replica, situation.record
+    if source.status != "queued" or source.locked or replica is None or not _is_there(situation):
+        return None
+    if record is None or record.verified_at is None:
+        return None
+    return _replace(situation, source, replica, IdReason.EMPTIED, "the image lost all of its locations")
+
+
 def _plan_waiting_for_source(situation: Situation, source: Image) -> Plan:
     """An abandoned image stays queued for ever: the older it is, the more rarely it is looked at."""
     age = 0.0 if source.updated_at is None else max(0.0, situation.now - source.updated_at)
@@ -114,6 +137,9 @@ def _plan_waiting_for_source(situation: Situation, source: Image) -> Plan:
 
 def _plan_creation(situation: Situation, source: Image) -> Plan:
     record = situation.record
+    if situation.awaits is not None:
+        return Plan(state=ReplicaState.WAITING, code=Code.AWAITS_REFERENCE, reason=situation.awaits,
+                    delay_seconds=situation.source_poll_seconds)
     if record is not None and record.restores > situation.max_restores:
         return plan_contested(situation, record)
     if situation.stranger is not None and (record is None or record.choice is None):
@@ -123,21 +149,24 @@ def _plan_creation(situation: Situation, source: Image) -> Plan:
         id=replica_id, name=source.name, owner=situation.service_project_id, visibility="private", protected=False,
         os_hidden=True, disk_format=source.disk_format, container_format=source.container_format,
         min_disk=source.min_disk, min_ram=source.min_ram, tags=source.tags, properties=source.properties)
-    copy = act.CopyBytes(replica_id=replica_id, size=source.size, digest=source.digest)
+    copy = bytes_action(situation, source, replica_id)
     return Plan(state=ReplicaState.COPYING, code=Code.CREATING, reason="the region has no copy of the image",
                 actions=(act.CreateReplica(new=new), copy))
 
 
 def _plan_ours(situation: Situation, source: Image, replica: Image) -> Plan:
-    if replica.status == "queued":
-        return _plan_filling(situation, source, replica)
     if replica.status in IN_MAKING:
-        return _plan_saving(situation, source, replica)
+        return _plan_making(situation, source, replica)
     if not replica.has_bytes:
         return _replace(situation, source, replica, IdReason.ID_BURNED, f"the replica is {replica.status}")
     if situation.record is not None and situation.record.rotten_at is not None:
         return _plan_rotten(situation, source, replica)
+    withdrawn = find_withdrawn(situation.located)
+    if withdrawn is not None:
+        return _plan_withdrawn(situation, source, replica, withdrawn)
     proof = diff_bytes(source, replica, situation.record)
+    if proof is Bytes.MATCH and is_claimed(situation, replica):
+        proof = Bytes.UNPROVED
     if proof is Bytes.DIFFER:
         return _replace(situation, source, replica, IdReason.BYTES_DIFFER,
                         "the replica has other bytes than the image")
@@ -145,6 +174,22 @@ def _plan_ours(situation: Situation, source: Image, replica: Image) -> Plan:
         return Plan(state=ReplicaState.WAITING, code=Code.VERIFYING, reason="the two hashes cannot be compared",
                     actions=(act.VerifyByReading(replica_id=replica.id),))
     return _plan_verified(situation, source, replica)
+
+
+def _plan_making(situation: Situation, source: Image, replica: Image) -> Plan:
+    registering = plan_registering(situation, replica)
+    if registering is not None:
+        return registering
+    if replica.status == "queued":
+        return _plan_filling(situation, source, replica)
+    return _plan_saving(situation, source, replica)
+
+
+def _plan_withdrawn(situation: Situation, source: Image, replica: Image, gone: Registration) -> Plan:
+    reason = "the replica's external URL is not the image's any more"
+    plan = _replace(situation, source, replica, IdReason.LOCATION_GONE, reason)
+    refuse = act.RefuseLocation(fingerprint=gone.fingerprint, reason=reason)
+    return changed(plan, actions=(*plan.actions[:1], refuse, *plan.actions[1:])) if plan.actions else plan
 
 
 def _plan_verified(situation: Situation, source: Image, replica: Image) -> Plan:
@@ -164,7 +209,8 @@ def _plan_verified(situation: Situation, source: Image, replica: Image) -> Plan:
     if record is not None and record.scrub_wanted:
         return Plan(state=ReplicaState.IN_SYNC, code=Code.SCRUBBING, reason="its stored bytes are read again",
                     actions=(act.ScrubReplica(replica_id=replica.id),))
-    return Plan(state=ReplicaState.IN_SYNC, code=Code.IN_SYNC, reason="same as the image, bytes verified")
+    return Plan(state=ReplicaState.IN_SYNC, code=Code.IN_SYNC,
+                reason="same as the image, bytes verified" + how_located(situation.located))
 
 
 def _plan_rotten(situation: Situation, source: Image, replica: Image) -> Plan:
@@ -180,7 +226,7 @@ def _plan_filling(situation: Situation, source: Image, replica: Image) -> Plan:
     fields: dict[str, object] = dict(diff_images(source, replica).formats)
     wanted = {"owner": situation.service_project_id, "visibility": "private", "os_hidden": True}
     fields.update({name: value for name, value in wanted.items() if getattr(replica, name) != value})
-    copy = act.CopyBytes(replica_id=replica.id, size=source.size, digest=source.digest)
+    copy = bytes_action(situation, source, replica.id)
     # Members can be changed only while it is shared, and would come back with it.
     removals = tuple(act.RemoveMember(replica_id=replica.id, member_id=member.member_id)
                      for member in replica.members or ())

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from glancesync.exceptions import GlanceSyncError, SourceCorruptError
+from glancesync.exceptions import GlanceSyncError, SnapshotRefusedError, SnapshotTimeoutError, SourceCorruptError
 from glancesync.model.image import Image
 from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
@@ -26,6 +26,7 @@ from glancesync.sync.findings import FOREIGN_TOLD, Finding, PassReport, RegionRe
 from glancesync.sync.members import Members, read_members
 from glancesync.sync.plan import plan_replica
 from glancesync.sync.records import PairRecord
+from glancesync.sync.references import References
 from glancesync.sync.rotation import Turns, is_asked
 from glancesync.sync.situation import Plan
 from glancesync.sync.stranger import is_namesake
@@ -53,6 +54,7 @@ class Reconciler:
         self._context = context
         self._directory = context.directory
         self._records = context.records
+        self._references = References(context.records)
         self._page_size = context.page_size
 
     def compare(self, report: PassReport, *, regions: Collection[str] | None = None, dry: bool = False,
@@ -126,19 +128,23 @@ class Reconciler:
         asked = {image_id: image for image_id, image in window.items()
                  if is_asked(side.turns, image, records.get(image_id), region)}
         read_members(members, asked, replica_members, images)
+        births = self._records.births.find_all(window)
         for image_id, image in window.items():
             record = records.get(image_id)
             replica = images.get(image_id)
             if record and record.replica_id and record.replica_id != image_id:
                 mapped = side.client.find_image(record.replica_id, with_members=False)
-                replica = replica if mapped is None and record.origin is not Origin.INTENDED else mapped
+                mapped_only = record.origin in (Origin.INTENDED, Origin.BORN)
+                replica = replica if mapped is None and not mapped_only else mapped
             source = image
             if image_id in asked and replica is not None and replica.visibility == "shared":
                 replica = replace(replica, members=replica_members.get(replica.id))
             if image_id in asked and image.visibility == "shared":
                 source = replace(image, members=members.get(image.id))
+            known = PairRecord(replica=record, removal=None, birth=births.get(image_id))
+            referred = self._references.resolve(source, region, known.birth)
             plan = plan_replica(self._context.situation(
-                image_id, region, source=source, replica=replica, known=PairRecord(replica=record, removal=None),
+                image_id, region, source=referred.image, replica=replica, known=known, awaits=referred.awaits,
                 stranger=self._find_stranger(side.client, image, replica, record)))
             if needs_run(plan, record, image):
                 yield Finding(image_id=image_id, region=region, plan=plan)
@@ -167,14 +173,14 @@ class Reconciler:
                 if self._context.source_client().find_image(record.image_id, with_members=False) is not None:
                     continue
             side.report.surplus += 1
-            yield _without_image(record, missing=True)
+            yield _without_image(record, missing=record.origin is not Origin.BORN)
         seen = {record.image_id for record in owners.values()}
         for image_id, record in records.items():
             # Neither an image nor, under its own id, a replica: what was written down of it holds no more. Unless that
             # is that another's image stands there, which was named above.
             known = record.state is ReplicaState.DELETED or (image_id in images and _is_another(record))
             if image_id not in window and image_id not in seen and not known:
-                yield _without_image(record, missing=record.origin is not None)
+                yield _without_image(record, missing=record.origin not in (None, Origin.BORN))
 
 
 _FOREIGN = Plan(state=ReplicaState.SOURCE_MISSING, code=Code.FOREIGN,
@@ -194,11 +200,17 @@ def _is_another(record: ReplicaRecord) -> bool:
     return record.state is ReplicaState.SOURCE_MISSING and record.reason_code == Code.NOT_OURS
 
 
+_GIVEN_UP = (SnapshotTimeoutError.code, SnapshotRefusedError.code)
+
+
 def needs_run(plan: Plan, record: ReplicaRecord | None, source: Image) -> bool:
     """Whether a run has something to do or to write down (pure). An image whose bytes are not what its own hash says
     is not read again as long as it stays the same."""
     if record is not None and record.reason_code == SourceCorruptError.code:
         return record.source_updated_at != source.updated_at
+    if record is not None and record.reason_code in _GIVEN_UP and plan.code in (record.reason_code,
+                                                                                Code.SNAPSHOT_NOT_READY):
+        return False  # a new wait is begun by whoever asks for the task
     if plan.actions:
         return True
     if record is None:

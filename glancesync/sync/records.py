@@ -18,12 +18,16 @@ from glancesync.db.engine import Database
 from glancesync.db.errors import DuplicateError
 from glancesync.db.schema import images, replicas
 from glancesync.exceptions import ReplicaTakenError
+from glancesync.model.birth import Birth
 from glancesync.model.image import Image
+from glancesync.model.location import Located
 from glancesync.model.replica import (
     Removal,
     ReplicaRecord,
     ReplicaState,
 )
+from glancesync.sync.births import Births, find_birth
+from glancesync.sync.locations import Locations, find_located
 from glancesync.sync.rows import pair_is, to_columns, to_record, to_removal
 
 
@@ -34,10 +38,13 @@ def new_pass_id(now: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class PairRecord:
-    """What is known before a run looks: the replica's row and the proof of removal, where there are any."""
+    """What is known before a run looks: the replica's row, the proof of removal, where the image was born, and whether
+    it lies at external URLs."""
 
     replica: ReplicaRecord | None
     removal: Removal | None
+    birth: Birth | None = None
+    located: Located | None = None
 
 
 class ReplicaRecords:
@@ -46,12 +53,16 @@ class ReplicaRecords:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self.births = Births(database, clock)
+        self.locations = Locations(database, clock)
 
     def read(self, image_id: str, region: str) -> PairRecord:
         def work(connection: sa.Connection) -> PairRecord:
             row = connection.execute(sa.select(replicas).where(pair_is(image_id, region))).mappings().first()
             image = connection.execute(sa.select(images).where(images.c.image_id == image_id)).mappings().first()
-            return PairRecord(replica=to_record(row) if row else None, removal=to_removal(image) if image else None)
+            return PairRecord(replica=to_record(row) if row else None, removal=to_removal(image) if image else None,
+                              birth=find_birth(connection, image_id),
+                              located=find_located(connection, image_id, region))
 
         return self._database.read(work)
 

@@ -51,7 +51,7 @@ class Run:
     """One run of one pair: who takes part, and how many bytes it moved. `seen_at` is the moment at which the look at
     the source had ended, `members` are the replica's as far as they are known. `replica` is how the last action itself
     saw it afterwards, None where it did not look; what the region answered to a change counts as a look where
-    `believes_answers`."""
+    `believes_answers`; `changed_source`: an action wrote to the source, so that no earlier look at it counts."""
 
     image_id: str
     region: str
@@ -61,6 +61,7 @@ class Run:
     handle: RunHandle
     seen_at: float
     believes_answers: bool = False
+    changed_source: bool = False
     members: tuple[Member, ...] | None = None
     bytes_moved: int = 0
     replica: Image | None = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from glancesync.model.birth import Birth
 from glancesync.model.image import Image
+from glancesync.model.location import Located
 from glancesync.model.replica import Origin, Removal, ReplicaRecord, ReplicaState
 from glancesync.sync import actions as act
 from glancesync.sync.guard import Trust
@@ -13,10 +15,11 @@ from glancesync.sync.guard import Trust
 @dataclass(frozen=True, kw_only=True)
 class Situation:
     """All that a decision rests on. `removal` is Glance's own report that it removed the image, `wanted` what the
-    strategy says, `now` seconds since the epoch. `stranger` is another image of the region that is not ours: one of
-    the same owner and name where the replica is missing, or the one that it is to replace. `unseen` is why an image
-    that the region does not show may be there all the same (None: it is seen whole, or shows what is looked for).
-    `taken`: what stands under the replica's id is another image's replica."""
+    strategy gives the image, `now` seconds since the epoch. `stranger` is another image of the region that is not ours:
+    one of the same owner and name where the replica is missing, or the one that it is to replace. `unseen` is why an
+    image that the region does not show may be there all the same (None: it is seen whole, or shows what is looked for).
+    `taken`: what stands under the replica's id is another image's replica. `selected` is what the strategy says,
+    `wanted` what of that a snapshot is given. `awaits` says which image has to be in the region first."""
 
     image_id: str
     region: str
@@ -30,6 +33,10 @@ class Situation:
     stranger: Image | None = None
     unseen: str | None = None
     taken: bool = False
+    birth: Birth | None = None
+    selected: bool = True
+    awaits: str | None = None
+    located: Located | None = None
     trust: Trust = Trust()
     delete_adopted: bool = False
     adopt_by_hash: bool = False
@@ -38,6 +45,8 @@ class Situation:
     source_poll_seconds: float = 60
     wait_seconds: float = 5
     max_restores: int = 5
+    snapshot_timeout_seconds: float = 300
+    snapshot_poll_seconds: float = 10
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from glancesync.exceptions import (
 from glancesync.model.image import Digest, ImageChanges, Member
 from glancesync.regions.client import RegionClient
 from glancesync.regions.glance import GlanceRegion
+from glancesync.regions.memory import MemoryRegion
 from tests.contract.region_worlds import World, a_new_image, glance_world, memory_world
 from tests.fixtures.polling import eventually
 
@@ -386,3 +387,39 @@ class TestData:
         with pytest.raises((RegionConflictError, ImageNotFoundError)):
             world.client.upload_data(image.id, chunks(), size=None)
         assert world.client.find_image(image.id) is None
+
+
+class TestLocations:
+    URL = "http://127.0.0.1:9/nothing"
+    DIGEST = Digest(algorithm="sha512", value="ab" * 64)
+
+    def test_those_of_an_image_without_bytes(self, world: World) -> None:
+        assert world.client.list_locations(world.create().id) == ()
+
+    def test_those_of_an_image_that_is_not_there(self, client: RegionClient) -> None:
+        with pytest.raises(ImageNotFoundError):
+            client.list_locations(str(uuid.uuid4()))
+
+    def test_one_that_the_glance_has_no_store_for(self, world: World) -> None:
+        """It stays queued, and takes its bytes as any other."""
+        if isinstance(world.client, MemoryRegion):
+            world.client.takes_locations = False
+        image = world.create()
+        try:
+            world.client.add_location(image.id, self.URL, self.DIGEST)
+        except (RegionRejectedError, RegionForbiddenError, RegionConflictError):
+            pass
+
+        def free() -> bool:
+            seen = world.client.get_image(image.id)
+            return (seen.status, seen.locked) == ("queued", False)
+
+        eventually(free, 30, what="it is queued and free again")
+        world.client.upload_data(image.id, [b"bytes"], size=5)
+        assert world.client.get_image(image.id).status == "active"
+
+    def test_one_for_an_image_with_bytes(self, world: World) -> None:
+        image = world.create()
+        world.client.upload_data(image.id, [b"bytes"], size=5)
+        with pytest.raises(RegionConflictError):
+            world.client.add_location(image.id, self.URL, self.DIGEST)

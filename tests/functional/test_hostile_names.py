@@ -76,7 +76,14 @@ def test_a_place_that_is_named_is_never_visited(job: MainJob, images: ImagesOf, 
         url = f"http://127.0.0.1:{trap.getsockname()[1]}/secret?X-Amz-Signature=abc"
         image_id = images("demo").create("placed", b"x", direct="y", block_device_mapping=url, description=url)["id"]
         places = {"locations": [{"url": url, "metadata": {"share_location": url}}, f"file:///etc/passwd#{url}"]}
-        for method, path, body in (("PUT", f"/v1/images/{image_id}/location", {"action": "INSERT", **places}),
+        for refused in (*places["locations"][1:], url.replace("127", "user:secret@127")):
+            answer = job.admin.request(f"{sync_server.url}/v1/images/{image_id}/location", "PUT", raise_exc=False,
+                                       json={"action": "INSERT", "locations": [refused]})
+            assert answer.status_code == 400
+            assert "secret" not in answer.text
+        for method, path, body in (("PUT", f"/v1/images/{image_id}/location", {"action": "CLEAR", **places}),
+                                   ("PUT", f"/v1/images/{image_id}/location",
+                                    {"action": "INSERT", "locations": places["locations"][:1]}),
                                    ("DELETE", f"/v1/images/{image_id}", places),
                                    ("PATCH", f"/v1/images/{image_id}", {"changes": places}),
                                    ("PUT", f"/v1/images/{image_id}", {"body": {"direct_url": url, **places}})):

@@ -17,6 +17,7 @@ from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
 from glancesync.conf.api import ApiSettings
 from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, TaskNotFoundError
+from glancesync.model.birth import BirthClaim
 from glancesync.model.event import Event
 from glancesync.model.sort import Sort
 from glancesync.model.task import Run, Task, TaskFilter, TaskState, Trigger
@@ -48,7 +49,8 @@ def new_image(image_id: str, owner: str | None) -> dict[str, Any]:
         "synced_at": "2026-01-31T12:00:00.000Z", "lag_seconds": 1.5, "rate_bytes_per_second": None, "attempts": 0,
         "next_try_at": None, "task_id": OWN_TASK}
     return {"id": image_id, "name": "cirros", "owner": owner, "status": "active", "visibility": "private", "size": 5,
-            "updated_at": "2026-01-31T12:00:00.000Z", "removed_at": None, "regions": [replica]}
+            "updated_at": "2026-01-31T12:00:00.000Z", "removed_at": None, "birth": None,
+            "regions": [replica]}
 
 
 def new_conflict(image_id: str) -> dict[str, Any]:
@@ -87,6 +89,17 @@ class FakeService:
     def hint(self, image_id: str, *, trigger: Trigger, request_id: str | None) -> list[Task]:
         self._record("hint", image_id=image_id, trigger=trigger, request_id=request_id)
         return [new_task(OWN_TASK, image_id, trigger=trigger)]
+
+    def claim_birth(self, claim: BirthClaim) -> list[Task]:
+        self._record("claim_birth", claim=claim)
+        return [new_task(OWN_TASK, claim.image_id)]
+
+    def mark_located(self, image_id: str, *, request_id: str | None) -> list[Task]:
+        self._record("mark_located", image_id=image_id, request_id=request_id)
+        return [new_task(OWN_TASK, image_id)]
+
+    def region_of_endpoint(self, url: str) -> str | None:
+        return "RegionTwo" if url.startswith("http://two/v2/images/") else None
 
     def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
                request_id: str | None) -> list[Task]:

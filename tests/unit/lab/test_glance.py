@@ -68,3 +68,29 @@ def test_glance_of_another_environment(tmp_path: Path) -> None:
     assert Glance(state, "RegionTwo").arguments()[0] == "/elsewhere/bin/python"
     with pytest.raises(LabError, match="/elsewhere/etc/glance/glance-api-paste.ini is missing"):
         Glance(state, "RegionTwo").files()
+
+
+def _conf(state: LabState, region: str) -> configparser.RawConfigParser:
+    return _read({path.name: text for path, text in Glance(state, region).files().items()}["glance-api.conf"])
+
+
+def test_by_default_nobody_is_notified_and_only_files_are_stored(state: LabState) -> None:
+    conf = _conf(state, "RegionOne")
+    assert "oslo_messaging_notifications" not in conf
+    assert conf["DEFAULT"]["enabled_backends"] == "local:file"
+
+
+def test_each_region_notifies_under_a_topic_of_its_own(tmp_path: Path) -> None:
+    state = plan_state(tmp_path, None, LabOptions(regions=2, notifications_url="rabbit://broker/"))
+    topics = {}
+    for region in state.regions:
+        options = _conf(state, region)["oslo_messaging_notifications"]
+        assert (options["driver"], options["transport_url"]) == ("messagingv2", "rabbit://broker/")
+        topics[region] = options["topics"]
+    assert topics == {"RegionOne": "notifications", "RegionTwo": "notifications_RegionTwo"}
+
+
+def test_the_first_regions_take_http_locations(tmp_path: Path) -> None:
+    state = plan_state(tmp_path, None, LabOptions(regions=3, http_stores=2))
+    stores = [_conf(state, region)["glance_store"].get("stores") for region in state.regions]
+    assert stores == ["file,http", "file,http", None]

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gives a cascading image the bytes of the snapshot that it is to be, and ends claims that cannot be. For execute.
+
+It is the one place that writes to an image of the cascading region: one that is queued, is claimed for this snapshot,
+and has the snapshot's owner. A Run's `target` is the region of birth here, its `reader` the cascading one.
+"""
+from __future__ import annotations
+
+import logging
+
+from glancesync.clock import Clock
+from glancesync.exceptions import (
+    RegionConflictError,
+    SnapshotError,
+    SnapshotRefusedError,
+    SnapshotTimeoutError,
+    VerificationError,
+)
+from glancesync.model.image import Image, ImageChanges
+from glancesync.model.replica import ReplicaState
+from glancesync.sync import actions as act
+from glancesync.sync.births import Births
+from glancesync.sync.codes import Code
+from glancesync.sync.hashing import is_known_algorithm
+from glancesync.sync.records import ReplicaRecords
+from glancesync.sync.run import Run
+from glancesync.sync.tee import Tee
+from glancesync.sync.verify import check_copy
+
+LOG = logging.getLogger(__name__)
+_ERRORS = {error.code: error for error in (SnapshotRefusedError, SnapshotTimeoutError)}
+
+
+class SourceFiller:
+    """Knows how each action of a birth is done."""
+
+    def __init__(self, *, records: ReplicaRecords, births: Births, tee: Tee, clock: Clock) -> None:
+        self._records = records
+        self._births = births
+        self._tee = tee
+        self._clock = clock
+
+    def fill(self, action: act.FillSource, run: Run) -> None:
+        """Raises what the tee and the clients raise; the image is queued again then. One that became active with other
+        bytes is deactivated, so that nobody boots it, and VerificationError raised."""
+        snapshot = run.target.get_image(action.snapshot_id, with_members=False)
+        if snapshot.digest != action.digest or snapshot.size != action.size:
+            raise RegionConflictError(f"image {snapshot.id} in {run.region} changed meanwhile; it is looked at again")
+        run.changed_source = True
+        if action.formats:
+            run.reader.update_image(run.image_id, ImageChanges(fields=action.formats))
+        self._records.update(run.image_id, run.region, state=ReplicaState.COPYING, reason_code=Code.FILLING,
+                             reason=None)
+        algorithm = snapshot.digest.algorithm if snapshot.digest else "sha512"
+        result = self._tee.copy(snapshot, run.target, run.reader, replica_id=run.image_id, handle=run.handle,
+                                algorithm=algorithm if is_known_algorithm(algorithm) else "sha512")
+        run.bytes_moved += result.size
+        image = run.reader.get_image(run.image_id, with_members=False)
+        try:
+            check_copy(result, image, run.reader.region_name)
+        except VerificationError:
+            self._take_out_of_reach(image, run)
+            raise
+        self._births.note(run.image_id, filled_at=self._clock.now())
+        LOG.info("image %s has its bytes from image %s of %s", run.image_id, snapshot.id, run.region)
+
+    def forget(self, action: act.ForgetBirth, run: Run) -> None:
+        LOG.warning("image %s was not born in %s: %s", run.image_id, run.region, action.reason)
+        self._births.forget(run.image_id)
+
+    def give_up(self, action: act.GiveUpSnapshot, run: Run) -> None:
+        """Raises the error of the action's code; the next run begins a new wait."""
+        self._births.note(run.image_id, waiting_since=None)
+        raise _ERRORS.get(action.code, SnapshotError)(action.reason)
+
+    def _take_out_of_reach(self, image: Image, run: Run) -> None:
+        if image.status == "active":
+            LOG.error("image %s of %s became active with other bytes than were sent; it is deactivated", image.id,
+                      run.reader.region_name)
+            run.reader.deactivate_image(image.id)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a server listens to notifications, and what the start refuses."""
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from glancesync.clock import ManualClock
+from glancesync.cmd.hearing import new_feed
+from glancesync.conf import new_conf
+from glancesync.conf.notifications import NotificationSettings
+from glancesync.exceptions import ConfigurationError
+from glancesync.service.feed import NotificationFeed
+
+URL = "rabbit://user:hunter2@broker:5672/"
+
+
+class Core:
+    def hear(self, heard: Sequence[Any]) -> list[Any]:
+        raise AssertionError("nothing is heard")
+
+
+def _feed(**settings: Any) -> NotificationFeed | None:
+    conf = new_conf()
+    conf([], project="test", default_config_files=[])
+    return new_feed(conf, NotificationSettings(**settings), service=Core(), clock=ManualClock(),
+                    guard=lambda _what, function: function())
+
+
+def test_only_a_server_that_is_told_to_listens() -> None:
+    assert _feed(transport_url=URL) is None
+    assert _feed(enabled=True, transport_url=URL) is not None
+
+
+def test_nowhere_to_listen_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="needs transport_url"):
+        _feed(enabled=True)
+
+
+def test_without_the_extra_the_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError, match=r"glancesync\[notifications\]") as refused:
+        _feed(enabled=True, transport_url=URL)
+    assert "hunter2" not in str(refused.value)
