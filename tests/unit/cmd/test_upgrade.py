@@ -60,8 +60,8 @@ def test_tables_of_another_version(conf, capsys, tmp_path, revision, status, wor
 
 
 def test_an_option_that_is_gone(conf, capsys):
-    status, said = check(conf("snapshot_sleep_interval = 10\n"), capsys)
-    assert (status, "there is no option snapshot_sleep_interval" in said) == (2, True)
+    status, said = check(conf("scp_copy_timeout = 10\n"), capsys)
+    assert (status, "there is no option scp_copy_timeout" in said) == (2, True)
 
 
 @pytest.mark.parametrize(("policy", "status", "words"), [

@@ -227,6 +227,6 @@ def _settings(web: WebSettings, *, host: str = "127.0.0.1", connection: str = "s
     server = ServerSettings(bind_host=host, bind_port=1, backlog=1, api_paste_config="", graceful_shutdown_seconds=1,
                             connection=connection)
     return Settings(**{**dict.fromkeys(("api", "sync", "transfer", "worker", "breaker", "reconcile", "deletion",
-                                        "metrics")), "server": server, "web": web})
+                                        "metrics", "notifications")), "server": server, "web": web})
 
 
