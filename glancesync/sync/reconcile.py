@@ -146,7 +146,7 @@ class Reconciler:
             plan = plan_replica(self._context.situation(
                 image_id, region, source=referred.image, replica=replica, known=known, awaits=referred.awaits,
                 stranger=self._find_stranger(side.client, image, replica, record)))
-            if needs_run(plan, record, image):
+            if needs_run(plan, record, image, again=_is_read_again(side.turns, image_id, region)):
                 yield Finding(image_id=image_id, region=region, plan=plan)
 
     def _find_stranger(self, client: RegionClient, source: Image, replica: Image | None,
@@ -200,14 +200,19 @@ def _is_another(record: ReplicaRecord) -> bool:
     return record.state is ReplicaState.SOURCE_MISSING and record.reason_code == Code.NOT_OURS
 
 
+_READ_AGAIN_SECONDS = 6 * 3600
 _GIVEN_UP = (SnapshotTimeoutError.code, SnapshotRefusedError.code)
 
 
-def needs_run(plan: Plan, record: ReplicaRecord | None, source: Image) -> bool:
-    """Whether a run has something to do or to write down (pure). An image whose bytes are not what its own hash says
-    is not read again as long as it stays the same."""
+def _is_read_again(turns: Turns | None, image_id: str, region: str) -> bool:
+    return turns is None or replace(turns, interval_seconds=_READ_AGAIN_SECONDS).is_turn_of(image_id, region)
+
+
+def needs_run(plan: Plan, record: ReplicaRecord | None, source: Image, *, again: bool) -> bool:
+    """Whether a run has something to do or to write down (pure). An image whose bytes were not what its own hash says,
+    and that stayed the same, is read once more only where `again`: they may have been changed on the way."""
     if record is not None and record.reason_code == SourceCorruptError.code:
-        return record.source_updated_at != source.updated_at
+        return again or record.source_updated_at != source.updated_at
     if record is not None and record.reason_code in _GIVEN_UP and plan.code in (record.reason_code,
                                                                                 Code.SNAPSHOT_NOT_READY):
         return False  # a new wait is begun by whoever asks for the task

@@ -17,10 +17,17 @@ SIZE = 3 * MIB
 
 
 def nothing_is_active(job: MainJob, images: ImagesOf, image_id: str) -> None:
-    for region, replica in counterparts(job.lab, images, image_id).items():
-        assert replica is None or replica["status"] == "queued", replica
-        assert images("demo", region).find(image_id) is None
-        assert job.stored_bytes(region, image_id) == 0
+    """Nor is anything left, as soon as the Glances have noticed that their uploads were broken off."""
+    def cleaned() -> bool:
+        for region, replica in counterparts(job.lab, images, image_id).items():
+            if replica is not None and replica["status"] not in ("queued", "saving"):
+                pytest.fail(f"{region} has {replica}")
+            assert replica is None or replica["status"] == "queued", replica
+            assert images("demo", region).find(image_id) is None
+            assert job.stored_bytes(region, image_id) == 0
+        return True
+
+    eventually(cleaned, 20, every_seconds=0.05)
 
 
 @pytest.mark.parametrize("healed_by", ["event", "comparison"])

@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from glancesync.api.middleware.errors import ErrorBorder
+from glancesync.clock import ManualClock
 from glancesync.exceptions import (
     ConfigurationError,
     GlanceSyncError,
@@ -61,6 +63,21 @@ def test_a_failure_of_ours_is_logged(admin: Caller, service: FakeService, caplog
     service.error = ConfigurationError("the option x is wrong")
     assert "option x" not in admin("GET", "/v1/regions").text
     assert "the option x is wrong" in caplog.text
+
+
+def test_what_could_not_be_done_is_logged_once_a_minute(service: FakeService, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_environ: object, _start_response: object) -> list[bytes]:
+        raise NotReadyError("The disk is full\x1b[2J.")
+
+    clock = ManualClock()
+    caller = Caller(ErrorBorder(fail, clock), "nobody")
+    for seconds in (0, 59, 2):
+        clock.advance(seconds)
+        assert caller("GET", "/v1/regions").status_int == 503
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(told) == 2
+    assert "not_ready" in told[0]
+    assert "The disk is full\\x1b[2J." in told[0]
 
 
 def test_conflicts_are_told(admin: Caller, service: FakeService) -> None:
