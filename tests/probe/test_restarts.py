@@ -62,6 +62,7 @@ def end(server: SyncServer, number: signal.Signals) -> None:
         assert not left, left
     else:
         server.kill()
+        eventually(lambda: server.exit_status is not None, 10, every_seconds=0.01, what="its last thread is gone")
         assert server.exit_status == -signal.SIGKILL
     with (server.directory / "glance-sync.db.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
