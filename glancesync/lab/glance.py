@@ -135,6 +135,8 @@ class Glance(Service):
             },
             "paste_deploy": {"flavor": "keystone", "config_file": self._paste},
             "wsgi": {"task_pool_threads": 4},
+            # What registers a location needs it; Glance has no default.
+            "oslo_concurrency": {"lock_path": self.directory / "locks"},
         }
 
     def _filter_options(self) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def test_a_url_is_registered_where_it_is_taken_and_copied_elsewhere(cloud: Cloud
     image_id = cloud.register(url)
     assert cloud.put(image_id, "INSERT", url) == 202
     cloud.wait_for(image_id, "they lie at its external URL", TWO)
-    cloud.wait_for(image_id, "they were copied: RegionThree does not take", THREE)
+    cloud.wait_for(image_id, "they were copied: RegionThree could not read", THREE)
     assert cloud.locations(image_id, TWO) == [url]
     assert cloud.locations(image_id, THREE)[0].startswith("file://")
     for region in (TWO, THREE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -70,11 +71,18 @@ def test_a_running_copy_moves(start_server: Callable[..., SyncServer], arrive: C
     visitor.assert_content()
 
 
+def _stays_changed(images: ImagesOf, image_id: str) -> bool:
+    replica = images("admin", "RegionTwo")
+    replica.set(image_id, name="somebody changed it")
+    time.sleep(2)
+    return bool(replica.get(image_id)["name"] == "somebody changed it")
+
+
 def test_a_sync_is_planned_and_run_by_keyboard_alone(sync_server: SyncServer, arrive: Callable[..., Visitor],
                                                      images: ImagesOf, job: MainJob) -> None:
     image = images().create("by keyboard", b"k" * 1000)
     job.wait_for(image["id"])
-    images("admin", "RegionTwo").set(image["id"], name="somebody changed it")
+    eventually(lambda: _stays_changed(images, image["id"]), 60, what="no comparison runs that mends it at once")
     visitor = arrive(sync_server)
     page, keyboard = visitor.page, visitor.page.keyboard
     _tab_to(visitor, "Sync")
