@@ -48,5 +48,6 @@ def test_everything_converges_after_a_random_history(broken_lab: Lab, tmp_path: 
     assert sum(report.kills.values()) >= 6
     assert report.mid_put_kills >= 1
     assert report.meddlings >= 5
-    assert report.looks >= 500
-    assert report.reads >= 5000
+    # The watchers were awake all the time, however soon it was over.
+    assert report.looks >= 5 * report.seconds
+    assert report.reads >= 80 * report.seconds
