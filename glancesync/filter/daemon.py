@@ -15,6 +15,8 @@ from glancesync.filter.complaints import SENDER_THREAD, Guard
 from glancesync.filter.sender import Pause, Sender
 
 SETTLE_SECONDS = 2.0
+#: How long a new event waits before it is sent: the interpreter lock is the user's until his answer has gone out.
+ANSWER_SECONDS = 0.02
 _AFTER_AN_ERROR = Pause(seconds=5.0)
 
 
@@ -84,7 +86,13 @@ class SenderThread:
             self._wake.clear()
             self._pause = _AFTER_AN_ERROR
             self._guard.run(self._turn)
-            (self._wake if self._pause.wakeable else self._stop).wait(self._pause.seconds)
+            self._rest()
+
+    def _rest(self) -> None:
+        if not self._pause.wakeable:
+            self._stop.wait(self._pause.seconds)
+        elif self._wake.wait(self._pause.seconds):
+            self._stop.wait(ANSWER_SECONDS)
 
     def _turn(self) -> None:
         self._pause = self._sender.run_once()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import queue
 import sys
 import threading
 from collections.abc import Iterator
@@ -61,6 +62,35 @@ def test_an_event_is_on_its_way_at_once(node: Node) -> None:
     node.thread.wake()
     assert node.client.arrived.wait(5)
     assert len(node.client.events) == 2
+
+
+class IdleSender:
+    """Has nothing to do until it is woken."""
+
+    leading = True
+
+    def __init__(self) -> None:
+        self.runs: queue.Queue[int] = queue.Queue()
+
+    def run_once(self) -> Pause:
+        self.runs.put(1)
+        return Pause(seconds=60, wakeable=True)
+
+
+@pytest.mark.parametrize(("answer_seconds", "is_sent"), [(0.01, True), (60, False)])
+def test_the_users_answer_goes_out_before_the_event(answer_seconds: float, is_sent: bool,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "ANSWER_SECONDS", answer_seconds)
+    sender = IdleSender()
+    thread = SenderThread(sender=sender, guard=Guard(Complaints(SystemClock())))  # type: ignore[arg-type]
+    thread.start()
+    sender.runs.get(timeout=5)
+    thread.wake()
+    if is_sent:
+        sender.runs.get(timeout=5)
+    thread.stop(5)
+    assert not thread.is_running
+    assert sender.runs.empty()
 
 
 def test_starting_again_starts_one_thread(node: Node) -> None:
