@@ -2,55 +2,41 @@
 """What can be asked of a sync server. Called by the API's handlers, the commands and the timers."""
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from glancesync.clock import isoformat
 from glancesync.db.engine import Database
-from glancesync.exceptions import InvalidInputError, RegionNotFoundError
 from glancesync.model.birth import BirthClaim
 from glancesync.model.event import Event, Operation
 from glancesync.model.notification import Heard
 from glancesync.model.sort import BY_ID, NEWEST_FIRST, Sort
 from glancesync.model.task import Pair, Run, Submission, Task, TaskFilter, Trigger
-from glancesync.model.text import inert
-from glancesync.regions.breaker import Breaker
 from glancesync.regions.endpoints import find_region_of
 from glancesync.regions.health import RegionHealth
+from glancesync.service.comparisons import Comparisons
 from glancesync.service.conflicts import Chosen, Conflicts
 from glancesync.service.deletions import list_deletions
+from glancesync.service.door import Door
 from glancesync.service.events import store_events
 from glancesync.service.freezing import FrozenRegions
 from glancesync.service.live import LiveViews
-from glancesync.service.plans import plan_view, read_page
+from glancesync.service.region_desk import RegionDesk
 from glancesync.service.statistics import Statistics, count_tasks
 from glancesync.service.views import ImageViews
 from glancesync.sync.births import write_claim
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
-from glancesync.sync.findings import Finding, PassReport
+from glancesync.sync.findings import PassReport
 from glancesync.sync.locations import mark_located
-from glancesync.sync.new_ids import region_problems
-from glancesync.sync.reconcile import Reconciler
-from glancesync.sync.records import new_pass_id
 from glancesync.sync.rotation import Turns
-from glancesync.sync.rows import ensure_rows, regions_with_rows
-from glancesync.sync.strategy import select_region_names
+from glancesync.sync.rows import regions_with_rows
 from glancesync.tasks.queue import TaskQueue
-
-LOG = logging.getLogger(__name__)
-_BATCH = 500
-_SCRUB_PRIORITY = -10
-#: Of so many tasks a comparison tells the ids; a first one may make millions.
-_TASKS_TOLD = 10000
 
 
 class Service:
-    """Everything that enters becomes tasks through `_submit_pairs`; answers are given after the commit.
+    """Everything that enters becomes tasks through the `Door`; answers are given after the commit.
 
     `ring` wakes the worker, `request_reconcile` asks the timer for a pass soon.
     """
@@ -61,41 +47,39 @@ class Service:
         self._database = database
         self._queue = queue
         self._context = context
-        self._directory = context.directory
-        self._converger = converger
-        self._reconciler = Reconciler(context)
-        self._clock = context.clock
-        self._ring = ring
         self._request_reconcile = request_reconcile
-        self._health = health
-        self._frozen = frozen
         self._views = ImageViews(database)
         self._live = LiveViews(database)
         self._conflicts = Conflicts(database, context.clock)
+        self._door = Door(database=database, queue=queue, context=context, ring=ring)
+        self._comparisons = Comparisons(context=context, converger=converger, door=self._door)
+        self._regions = RegionDesk(database=database, directory=context.directory, health=health, frozen=frozen,
+                                   views=self._views)
 
     # -- in ------------------------------------------------------------------------------------------------------
 
     def submit_events(self, events: Sequence[Event]) -> list[Task]:
         """Store what the filter reported and submit the images it names, in one transaction. Idempotent by event id:
         an event that was seen before starts nothing again, but its tasks are answered."""
-        regions, here, now = self._wanted_regions(), self._cascaded_names(), self._clock.now()
+        scope = self._door.look()
         canary = self._context.trust.canary_id()
         events = [event for event in events if canary is None or event.image_id != canary]
 
         def work(connection: sa.Connection) -> list[Task]:
-            fresh = store_events(connection, events, now)
+            fresh = store_events(connection, events, scope.at)
             tasks: dict[str, Task] = {}
             for event in fresh:
                 if event.image_id is not None:
-                    found = self._submit_in(connection, [event.image_id], regions, here, wanted_at=min(event.at, now),
-                                            submission=Submission(trigger=Trigger.EVENT, request_id=event.request_id))
+                    submission = Submission(trigger=Trigger.EVENT, request_id=event.request_id)
+                    found = self._door.submit_in(connection, [event.image_id], scope, submission,
+                                                 wanted_at=min(event.at, scope.at))
                     tasks.update((task.id, task) for task in found)
             return list(tasks.values())
 
         tasks = self._database.run(work)
         if any(event.operation is Operation.ALL for event in events):
             self._request_reconcile()
-        self._ring()
+        self._door.ring()
         tasks = tasks or self._tasks_of({event.image_id for event in events if event.image_id})
         return sorted(tasks, key=lambda task: task.pair)
 
@@ -103,7 +87,7 @@ class Service:
         """Store and submit what notifications tell of the cascading region, and have the pairs looked at whose replicas
         those of cascaded regions are about. Returns after the commit."""
         tasks = self.submit_events([each.event for each in heard if each.region is None])
-        names = self._cascaded_names()
+        names = self._door.look().here
         for region in sorted({each.region for each in heard if each.region is not None} & names):
             tasks += self._look_at_replicas(region, {str(each.event.image_id) for each in heard
                                                      if each.region == region})
@@ -111,95 +95,50 @@ class Service:
 
     def hint(self, image_id: str, *, trigger: Trigger, request_id: str | None) -> list[Task]:
         """Look at the image again in every region that has or should have it. Raises InvalidInputError for a canary."""
-        return self._submit_images([image_id], None, trigger=trigger, request_id=request_id)
+        return self._door.submit_images([image_id], Submission(trigger=trigger, request_id=request_id))
 
     def claim_birth(self, claim: BirthClaim) -> list[Task]:
         """Write down where an image is said to have been born, and submit it everywhere. Raises StateConflictError,
         RegionNotFoundError, and InvalidInputError for a canary and the cascading region."""
-        self.check_regions([claim.region])
-        self._refuse_canaries([claim.origin_id])
-        return self._submit_with(claim.image_id, claim.request_id,
-                                 lambda connection, now: write_claim(connection, claim, now))
+        self._regions.check([claim.region])
+        self._door.refuse_canaries([claim.origin_id])
+        return self._door.submit_images(
+            [claim.image_id], Submission(trigger=Trigger.ORIGINAL, request_id=claim.request_id),
+            write=lambda connection, now: write_claim(connection, claim, now))
 
     def mark_located(self, image_id: str, *, request_id: str | None) -> list[Task]:
         """Somebody says that the image lies at an external URL: where the cascading Glance shows one, regions are given
         it too. Raises InvalidInputError for a canary."""
-        return self._submit_with(image_id, request_id,
-                                 lambda connection, now: mark_located(connection, image_id, now))
+        return self._door.submit_images(
+            [image_id], Submission(trigger=Trigger.ORIGINAL, request_id=request_id),
+            write=lambda connection, now: mark_located(connection, image_id, now))
 
     def region_of_endpoint(self, url: str) -> str | None:
         """The cascaded region that an image's URL belongs to; None where it is none's."""
-        return find_region_of(self._directory.cascaded(), url)
+        return find_region_of(self._context.directory.cascaded(), url)
 
     def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
                request_id: str | None) -> list[Task]:
         """Submit the images named; None compares everything and submits what differs. Raises RegionNotFoundError, and
         InvalidInputError for a canary."""
-        self.check_regions(regions)
+        self._regions.check(regions)
         if image_ids is not None:
-            return self._submit_images(image_ids, regions, trigger=Trigger.API, request_id=request_id)
+            submission = Submission(trigger=Trigger.API, request_id=request_id)
+            return self._door.submit_images(image_ids, submission, regions=regions)
         return self.reconcile(PassReport(), regions=regions, trigger=Trigger.API, request_id=request_id)
-
-    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
-                  trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None) -> list[Task]:
-        """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
-        comparisons missed, if the source can be believed. Returns the first tasks, `report` counts them all. `turns`:
-        whose members are asked for though nothing stands out, None: everybody's."""
-        self._context.trust.prepare()
-        report.id = new_pass_id(self._clock.now())
-        submission = Submission(trigger=trigger, request_id=request_id)
-        tasks: list[Task] = []
-        for batch in _batches(self._reconciler.compare(report, regions=regions, turns=turns)):
-            missing = [(finding.image_id, finding.region) for finding in batch if finding.missing]
-            if missing:
-                self._context.records.mark_missing(report.id, missing)
-            found = self._submit_pairs([Pair(each.image_id, each.region) for each in batch if each.run], submission)
-            report.tasks += len(found)
-            tasks += found[:_TASKS_TOLD - len(tasks)]
-        found = self._submit_pairs(self._settle_missing(report), submission)
-        report.tasks += len(found)
-        return tasks + found[:_TASKS_TOLD - len(tasks)]
-
-    def scrub(self, fraction: float) -> list[Task]:
-        """Have that part of the verified replicas read again, after everything else that is to be done."""
-        names = [each.name for each in self._directory.cascaded()]
-        pairs = [Pair(*pair) for pair in self._context.records.pick_for_scrub(fraction, names)]
-        return self._submit_pairs(pairs, Submission(trigger=Trigger.TIMER, priority=_SCRUB_PRIORITY), wanted=False)
-
-    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
-        """What a submit of these images would do now, image by image and region by region. Changes nothing."""
-        self.check_regions(regions)
-        self._refuse_canaries(image_ids)
-        names = sorted(regions) if regions is not None else [each.name for each in self._directory.cascaded()]
-        return [plan_view(image_id, name, self._converger.plan(image_id, name))
-                for image_id in image_ids for name in names]
-
-    def plan_all(self, *, regions: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-        """What comparing everything would find, lazily. Changes nothing."""
-        self.check_regions(regions)
-        return (plan_view(each.image_id, each.region, each.plan)
-                for each in self._reconciler.compare(PassReport(), regions=regions, dry=True))
-
-    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
-                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """As `plan_all`, at most `limit` of it, and the marker to go on from, None at the end. Each page lists the
-        regions from their beginning, and compares from the marker on. Raises InvalidInputError for no marker of ours.
-        """
-        self.check_regions(regions)
-        return read_page(self._reconciler, regions=regions, limit=limit, marker=marker)
 
     def retry_task(self, task_id: str) -> Task:
         """Also the operator's word that a contested replica may be made again. Raises TaskNotFoundError."""
         task = self._queue.get_task(task_id)
         self._context.records.update(task.image_id, task.region, restores=0)
         task = self._queue.retry(task_id)
-        self._ring()
+        self._door.ring()
         return task
 
     def retry_tasks(self, task_filter: TaskFilter, *, request_id: str | None) -> int:
         """Make every task that passes the filter due now; how many."""
         count = self._queue.retry_all(task_filter, request_id)
-        self._ring()
+        self._door.ring()
         return count
 
     def cancel_task(self, task_id: str) -> Task:
@@ -209,21 +148,44 @@ class Service:
         """What is to become of a conflict. Raises ImageNotFoundError, StateConflictError."""
         self._conflicts.choose(image_id, region, chosen)
         submission = Submission(trigger=Trigger.API, request_id=chosen.request_id)
-        return self._submit_pairs([Pair(image_id, region)], submission)[0]
+        return self._door.submit_pairs([Pair(image_id, region)], submission)[0]
+
+    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
+                  trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None) -> list[Task]:
+        """One comparison of everything (`Comparisons.reconcile`)."""
+        return self._comparisons.reconcile(report, regions=regions, turns=turns, trigger=trigger,
+                                           request_id=request_id)
+
+    def scrub(self, fraction: float) -> list[Task]:
+        """Have that part of the verified replicas read again, after everything else that is to be done."""
+        return self._comparisons.scrub(fraction)
+
+    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
+        """What a submit of these images would do now, image by image and region by region. Changes nothing. Raises as
+        `submit`."""
+        self._regions.check(regions)
+        return self._comparisons.plan(image_ids=image_ids, regions=regions)
+
+    def plan_all(self, *, regions: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+        """What comparing everything would find, lazily. Changes nothing. Raises RegionNotFoundError."""
+        self._regions.check(regions)
+        return self._comparisons.plan_all(regions=regions)
+
+    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
+                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """As `plan_all`, at most `limit` of it, and the marker to go on from, None at the end. Raises
+        RegionNotFoundError, and InvalidInputError for no marker of ours."""
+        self._regions.check(regions)
+        return self._comparisons.plan_page(regions=regions, limit=limit, marker=marker)
 
     def freeze_region(self, name: str, *, by: str | None, reason: str | None) -> None:
         """Nothing is written to the region until it is thawed; what runs there ends soon. Raises RegionNotFoundError,
         and InvalidInputError for the cascading region."""
-        self.check_regions([name])
-        self._frozen.freeze(name, by=by, reason=reason)
-        LOG.warning("region %s is frozen by %s: its tasks wait%s", name, by or "the host's administrator",
-                    f" ({inert(reason)})" if reason else "")
+        self._regions.freeze(name, by=by, reason=reason)
 
     def thaw_region(self, name: str) -> None:
         """Its tasks go on within seconds. Raises as `freeze_region`."""
-        self.check_regions([name])
-        self._frozen.thaw(name)
-        LOG.warning("region %s is thawed: its tasks go on", name)
+        self._regions.thaw(name)
 
     # -- out -----------------------------------------------------------------------------------------------------
 
@@ -264,18 +226,15 @@ class Service:
 
     def list_regions(self) -> list[dict[str, Any]]:
         """The catalog's regions, and those that left it, with the number of replicas by state and their breaker's."""
-        counts, gone = self._views.count_states(), self._views.gone_regions()
-        here = [self._directory.cascading(), *self._directory.cascaded()]
-        found: list[dict[str, Any]] = [{
-                 "name": region.name, "endpoint": region.endpoint, "cascading": region.cascading, "gone_at": None,
-                 "images": counts.get(region.name, {}), "breaker": _breaker_view(self._health.breaker(region.name))}
-                for region in here] + [
-                {"name": name, "endpoint": None, "cascading": False, "gone_at": isoformat(at),
-                 "images": counts.get(name, {}), "breaker": None} for name, at in sorted(gone.items())]
-        problems = self._database.read(region_problems)
-        frozen = self._frozen.refresh()
-        return [{**region, "problems": problems.get(region["name"], []),
-                 "frozen": frozen[region["name"]].to_json() if region["name"] in frozen else None} for region in found]
+        return self._regions.list_regions()
+
+    def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
+        """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""
+        return self._regions.endpoints(region_names)
+
+    def check_regions(self, names: Sequence[str] | None) -> None:
+        """Raises RegionNotFoundError, and InvalidInputError for the cascading region."""
+        self._regions.check(names)
 
     def list_changed_images(self, *, since: float | None, limit: int) -> tuple[list[dict[str, Any]], float]:
         """Images that are worked on or were a moment ago, and what to ask for next time."""
@@ -291,88 +250,7 @@ class Service:
         return Statistics(tasks=found, due=due, replicas=self._views.count_states(),
                           deletions_held=self.deletions_held() is not None)
 
-    def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
-        """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""
-        self.check_regions(region_names)
-        return [region.endpoint for region in self._directory.cascaded()
-                if not region_names or region.name in region_names]
-
     # -- within --------------------------------------------------------------------------------------------------
-
-    def _submit_with(self, image_id: str, request_id: str | None,
-                     write: Callable[[sa.Connection, float], None]) -> list[Task]:
-        """Write down what was said of the image and submit it everywhere, in one transaction."""
-        self._refuse_canaries([image_id])
-        wanted, here, now = self._wanted_regions(), self._cascaded_names(), self._clock.now()
-
-        def work(connection: sa.Connection) -> list[Task]:
-            write(connection, now)
-            return self._submit_in(connection, [image_id], wanted, here, wanted_at=now, submission=Submission(
-                trigger=Trigger.ORIGINAL, request_id=request_id))
-
-        tasks = self._database.run(work)
-        self._ring()
-        return tasks
-
-    def _submit_images(self, image_ids: Sequence[str], regions: Sequence[str] | None, *, trigger: Trigger,
-                       request_id: str | None) -> list[Task]:
-        self._refuse_canaries(image_ids)
-        names = frozenset(regions) if regions is not None else None
-        wanted, here, now = self._wanted_regions(), self._cascaded_names(), self._clock.now()
-        if names is not None:
-            wanted, here = wanted & names, here & names
-
-        def work(connection: sa.Connection) -> list[Task]:
-            return self._submit_in(connection, image_ids, wanted, here, wanted_at=now,
-                                   submission=Submission(trigger=trigger, request_id=request_id))
-
-        tasks = self._database.run(work)
-        self._ring()
-        return tasks
-
-    def _refuse_canaries(self, image_ids: Sequence[str]) -> None:
-        for image_id in image_ids:
-            if image_id == self._context.trust.canary_id() or self._context.sight.is_canary(image_id):
-                raise InvalidInputError(f"image {image_id} is a canary of this server, which tells it whether it sees "
-                                        "a region whole; it is never copied")
-
-    def _submit_in(self, connection: sa.Connection, image_ids: Sequence[str], wanted: frozenset[str],  # noqa: PLR0913
-                   here: frozenset[str], *, submission: Submission, wanted_at: float) -> list[Task]:
-        """The regions that should have the image, and those that have a record of it (they may have to lose it). One
-        that left the catalog gets nothing: when it comes back it is compared."""
-        recorded = {image_id: names & here for image_id, names in regions_with_rows(connection, image_ids).items()}
-        pairs = [Pair(image_id, region) for image_id in dict.fromkeys(image_ids)
-                 for region in sorted(wanted | recorded.get(image_id, set()))]
-        ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=wanted_at)
-        return self._queue.submit_in(connection, pairs, submission)
-
-    def _submit_pairs(self, pairs: Sequence[Pair], submission: Submission, *, wanted: bool = True) -> list[Task]:
-        """`wanted` starts the clock of their lag: something is to change."""
-        now = self._clock.now()
-
-        def work(connection: sa.Connection) -> list[Task]:
-            if wanted:
-                ensure_rows(connection, ((pair.image_id, pair.region) for pair in pairs), wanted_at=now)
-            return self._queue.submit_in(connection, pairs, submission)
-
-        tasks = self._database.run(work) if pairs else []
-        if tasks:
-            self._ring()
-        return tasks
-
-    def _settle_missing(self, report: PassReport) -> list[Pair]:
-        trust = self._context.trust
-        if report.complete:
-            trust.note_count(report.images)
-        problem = trust.look().problem
-        if problem is not None or not report.complete:
-            LOG.error("ALARM: what this comparison missed in the cascading region is not taken for deleted: %s",
-                      problem or "it did not see the canary image")
-            return []
-        trust.mark()
-        pairs = self._context.records.settle_missing(report.id, report.compared_regions(),
-                                                     confirm_seconds=self._context.trust.confirm_seconds)
-        return [Pair(image_id, region) for image_id, region in pairs]
 
     def _look_at_replicas(self, region: str, replica_ids: Collection[str]) -> list[Task]:
         """An image that no pair has a record of is not ours, and comparisons name it."""
@@ -380,35 +258,9 @@ class Service:
         rows = self._database.read(regions_with_rows, sorted(replica_ids))
         image_ids = {record.image_id for record in known.values()} | {
             image_id for image_id, names in rows.items() if region in names}
-        return self._submit_pairs([Pair(image_id, region) for image_id in sorted(image_ids)],
+        return self._door.submit_pairs([Pair(image_id, region) for image_id in sorted(image_ids)],
                                   Submission(trigger=Trigger.NOTIFICATION), wanted=False)
 
     def _tasks_of(self, image_ids: Collection[str]) -> list[Task]:
         return [task for image_id in sorted(image_ids)
                 for task in self._queue.list_tasks(TaskFilter(image_id=image_id), 1000, None)]
-
-    def _cascaded_names(self) -> frozenset[str]:
-        """Never to be called in a transaction: Keystone may have to be asked."""
-        return frozenset(each.name for each in self._directory.cascaded())
-
-    def _wanted_regions(self) -> frozenset[str]:
-        return select_region_names(self._context.settings.sync_strategy, self._cascaded_names())
-
-    def check_regions(self, names: Sequence[str] | None) -> None:
-        known = {each.name for each in self._directory.cascaded()}
-        for name in names or ():
-            if name == self._directory.cascading().name:
-                raise InvalidInputError(f"{name} is the cascading region; images are copied from it, never to it")
-            if name not in known:
-                raise RegionNotFoundError(f"there is no cascaded region {name!r}; there are {', '.join(sorted(known))}")
-
-
-def _batches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
-    rows = iter(findings)
-    while batch := list(islice(rows, _BATCH)):
-        yield batch
-
-
-def _breaker_view(breaker: Breaker) -> dict[str, Any]:
-    return {"state": breaker.state.value, "since": isoformat(breaker.since), "failures": breaker.failures,
-            "next_probe_at": isoformat(breaker.next_probe_at), "reason": breaker.reason}

@@ -11,7 +11,7 @@ from glancesync.exceptions import RegionUnavailableError
 from glancesync.model.event import Event, Operation
 from glancesync.model.image import ImageChanges
 from glancesync.model.replica import Origin, ReplicaState
-from glancesync.service import core
+from glancesync.service import comparisons
 from glancesync.service.timers import ReconcileTimer
 from glancesync.sync.findings import PassReport
 from tests.fixtures.memory_cloud import MemoryCloud
@@ -66,7 +66,7 @@ def test_after_a_whole_comparison_the_first_repetition_is_soon_again(cloud):
 
 
 def test_a_comparison_counts_all_tasks_and_keeps_the_first(cloud, monkeypatch):
-    monkeypatch.setattr(core, "_TASKS_TOLD", 5)
+    monkeypatch.setattr(comparisons, "_TASKS_TOLD", 5)
     for _ in range(4):
         cloud.upload()
     report = PassReport()

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking at everything: comparisons, their dry runs, and the scrub. Used by the core, for API, timers and commands."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from glancesync.model.task import Pair, Submission, Task, Trigger
+from glancesync.service.door import Door
+from glancesync.service.plans import plan_view, read_page
+from glancesync.sync.context import SyncContext
+from glancesync.sync.converge import Converger
+from glancesync.sync.findings import Finding, PassReport
+from glancesync.sync.reconcile import Reconciler
+from glancesync.sync.records import new_pass_id
+from glancesync.sync.rotation import Turns
+
+LOG = logging.getLogger(__name__)
+_BATCH = 500
+_SCRUB_PRIORITY = -10
+#: Of so many tasks a comparison tells the ids; a first one may make millions.
+_TASKS_TOLD = 10000
+
+
+class Comparisons:
+    """Regions that are named are known to be there."""
+
+    def __init__(self, *, context: SyncContext, converger: Converger, door: Door) -> None:
+        self._context = context
+        self._converger = converger
+        self._door = door
+        self._reconciler = Reconciler(context)
+
+    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
+                  trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None) -> list[Task]:
+        """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
+        comparisons missed, if the source can be believed. Returns the first tasks, `report` counts them all. `turns`:
+        whose members are asked for though nothing stands out, None: everybody's."""
+        self._context.trust.prepare()
+        report.id = new_pass_id(self._context.clock.now())
+        submission = Submission(trigger=trigger, request_id=request_id)
+        tasks: list[Task] = []
+        for batch in _batches(self._reconciler.compare(report, regions=regions, turns=turns)):
+            missing = [(finding.image_id, finding.region) for finding in batch if finding.missing]
+            if missing:
+                self._context.records.mark_missing(report.id, missing)
+            pairs = [Pair(each.image_id, each.region) for each in batch if each.run]
+            found = self._door.submit_pairs(pairs, submission)
+            report.tasks += len(found)
+            tasks += found[:_TASKS_TOLD - len(tasks)]
+        found = self._door.submit_pairs(self._settle_missing(report), submission)
+        report.tasks += len(found)
+        return tasks + found[:_TASKS_TOLD - len(tasks)]
+
+    def scrub(self, fraction: float) -> list[Task]:
+        """Have that part of the verified replicas read again, after everything else that is to be done."""
+        names = [each.name for each in self._context.directory.cascaded()]
+        pairs = [Pair(*pair) for pair in self._context.records.pick_for_scrub(fraction, names)]
+        return self._door.submit_pairs(pairs, Submission(trigger=Trigger.TIMER, priority=_SCRUB_PRIORITY), wanted=False)
+
+    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
+        """What a submit of these images would do now, image by image and region by region. Changes nothing."""
+        self._door.refuse_canaries(image_ids)
+        names = sorted(regions) if regions is not None else [each.name for each in self._context.directory.cascaded()]
+        return [plan_view(image_id, name, self._converger.plan(image_id, name))
+                for image_id in image_ids for name in names]
+
+    def plan_all(self, *, regions: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+        """What comparing everything would find, lazily. Changes nothing."""
+        return (plan_view(each.image_id, each.region, each.plan)
+                for each in self._reconciler.compare(PassReport(), regions=regions, dry=True))
+
+    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
+                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """As `plan_all`, at most `limit` of it, and the marker to go on from, None at the end. Each page lists the
+        regions from their beginning, and compares from the marker on. Raises InvalidInputError for no marker of ours.
+        """
+        return read_page(self._reconciler, regions=regions, limit=limit, marker=marker)
+
+    def _settle_missing(self, report: PassReport) -> list[Pair]:
+        trust = self._context.trust
+        if report.complete:
+            trust.note_count(report.images)
+        problem = trust.look().problem
+        if problem is not None or not report.complete:
+            LOG.error("ALARM: what this comparison missed in the cascading region is not taken for deleted: %s",
+                      problem or "it did not see the canary image")
+            return []
+        trust.mark()
+        pairs = self._context.records.settle_missing(report.id, report.compared_regions(),
+                                                     confirm_seconds=self._context.trust.confirm_seconds)
+        return [Pair(image_id, region) for image_id, region in pairs]
+
+
+def _batches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    rows = iter(findings)
+    while batch := list(islice(rows, _BATCH)):
+        yield batch

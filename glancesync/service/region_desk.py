@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The regions as they are shown, checked, frozen and thawed. Used by the core."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from glancesync.clock import isoformat
+from glancesync.db.engine import Database
+from glancesync.exceptions import InvalidInputError, RegionNotFoundError
+from glancesync.model.text import inert
+from glancesync.regions.breaker import Breaker
+from glancesync.regions.directory import RegionDirectory
+from glancesync.regions.health import RegionHealth
+from glancesync.service.freezing import FrozenRegions
+from glancesync.service.views import ImageViews
+from glancesync.sync.new_ids import region_problems
+
+LOG = logging.getLogger(__name__)
+
+
+class RegionDesk:
+    """Answers of the regions; `views` counts their replicas."""
+
+    def __init__(self, *, database: Database, directory: RegionDirectory, health: RegionHealth, frozen: FrozenRegions,
+                 views: ImageViews) -> None:
+        self._database = database
+        self._directory = directory
+        self._health = health
+        self._frozen = frozen
+        self._views = views
+
+    def check(self, names: Sequence[str] | None) -> None:
+        """Raises RegionNotFoundError, and InvalidInputError for the cascading region."""
+        known = {each.name for each in self._directory.cascaded()}
+        for name in names or ():
+            if name == self._directory.cascading().name:
+                raise InvalidInputError(f"{name} is the cascading region; images are copied from it, never to it")
+            if name not in known:
+                raise RegionNotFoundError(f"there is no cascaded region {name!r}; there are {', '.join(sorted(known))}")
+
+    def list_regions(self) -> list[dict[str, Any]]:
+        """The catalog's regions, and those that left it, with the number of replicas by state and their breaker's."""
+        counts, gone = self._views.count_states(), self._views.gone_regions()
+        here = [self._directory.cascading(), *self._directory.cascaded()]
+        found: list[dict[str, Any]] = [{
+                 "name": region.name, "endpoint": region.endpoint, "cascading": region.cascading, "gone_at": None,
+                 "images": counts.get(region.name, {}), "breaker": _breaker_view(self._health.breaker(region.name))}
+                for region in here] + [
+                {"name": name, "endpoint": None, "cascading": False, "gone_at": isoformat(at),
+                 "images": counts.get(name, {}), "breaker": None} for name, at in sorted(gone.items())]
+        problems = self._database.read(region_problems)
+        frozen = self._frozen.refresh()
+        return [{**region, "problems": problems.get(region["name"], []),
+                 "frozen": frozen[region["name"]].to_json() if region["name"] in frozen else None} for region in found]
+
+    def endpoints(self, region_names: Sequence[str]) -> list[str]:
+        """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""
+        self.check(region_names)
+        return [region.endpoint for region in self._directory.cascaded()
+                if not region_names or region.name in region_names]
+
+    def freeze(self, name: str, *, by: str | None, reason: str | None) -> None:
+        """Nothing is written to the region until it is thawed; what runs there ends soon. Raises RegionNotFoundError,
+        and InvalidInputError for the cascading region."""
+        self.check([name])
+        self._frozen.freeze(name, by=by, reason=reason)
+        LOG.warning("region %s is frozen by %s: its tasks wait%s", name, by or "the host's administrator",
+                    f" ({inert(reason)})" if reason else "")
+
+    def thaw(self, name: str) -> None:
+        """Its tasks go on within seconds. Raises as `freeze_region`."""
+        self.check([name])
+        self._frozen.thaw(name)
+        LOG.warning("region %s is thawed: its tasks go on", name)
+
+
+def _breaker_view(breaker: Breaker) -> dict[str, Any]:
+    return {"state": breaker.state.value, "since": isoformat(breaker.since), "failures": breaker.failures,
+            "next_probe_at": isoformat(breaker.next_probe_at), "reason": breaker.reason}
