@@ -23,6 +23,7 @@ from glancesync.sync import actions as act
 from glancesync.sync.codes import Code
 from glancesync.sync.diff import Bytes, diff_bytes, diff_images
 from glancesync.sync.guard import judge_deletion
+from glancesync.sync.left_alone import find_excluding_rule
 from glancesync.sync.situation import UNSEEN_SECONDS, Plan, Situation, is_ours
 from glancesync.sync.stranger import plan_contested, plan_kept, plan_namesake, plan_stranger
 from glancesync.sync.strategy import is_transient
@@ -45,6 +46,10 @@ def plan_replica(situation: Situation) -> Plan:
     if not situation.wanted:
         return Plan(state=ReplicaState.UNWANTED, code=Code.NOT_SELECTED,
                     reason="the strategy does not select this region")
+    rule = find_excluding_rule(situation, source)
+    if rule is not None:
+        return Plan(state=ReplicaState.UNWANTED, code=Code.LEFT_ALONE,
+                    reason=f"it is left alone by the rule {rule.text}")
     if not source.has_bytes or _is_held_by_import(situation, source):
         return _plan_waiting_for_source(situation, source)
     if situation.unseen is not None:
