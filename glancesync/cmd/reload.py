@@ -85,7 +85,7 @@ def tell_timers(compare: Callable[[], None], scrub: Callable[[], None]) -> Told:
             return any(getattr(one, name) != getattr(two, name) for name in names)
 
         if differs("reconcile", "reconcile_interval_seconds") or differs(
-                "sync", "sync_strategy", "transient_property", "adopt_by_hash", "max_restores"):
+                "sync", "sync_strategy", "transient_property", "leave_alone", "adopt_by_hash", "max_restores"):
             compare()
         if differs("reconcile", "scrub_interval_seconds"):
             scrub()

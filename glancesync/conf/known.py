@@ -16,6 +16,7 @@ from oslo_middleware.opts import list_opts as list_middleware_opts
 from oslo_policy.opts import list_opts as list_policy_opts
 
 from glancesync.conf import keystone
+from glancesync.conf.image_rules import ImageRulesType
 from glancesync.conf.listing import list_opts
 from glancesync.exceptions import ConfigurationError
 
@@ -48,6 +49,8 @@ def describe_allowed(opt: cfg.Opt) -> str:
     choices = getattr(kind, "choices", None)
     if choices:
         return "one of " + ", ".join(str(each) for each in choices)
+    if isinstance(kind, ImageRulesType):
+        return kind.allowed
     if isinstance(kind, types.Number):
         what = "a number" if isinstance(kind, types.Float) else "a whole number"
         return what + _describe_range(kind.min, kind.max)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
+from glancesync.conf.image_rules import ALLOWED, ImageRules, ImageRulesType
+
 STRATEGIES = (("None", "no image is copied; the server only answers"),
               ("ALL", "every image goes to every cascaded region"))
 
@@ -23,6 +25,11 @@ OPTS = [
     cfg.StrOpt("transient_property", mutable=True,
                help="Images that carry a custom property of this name are left alone, whatever its value. Unset: no "
                     "image is."),
+    cfg.Opt("leave_alone", type=ImageRulesType(), mutable=True,
+            help=f"Images that are not copied: {ALLOWED}. An image that meets all the conditions of one rule gets no "
+                 "replica. A replica that is there already goes on following it, so that nobody keeps an access that "
+                 "its owner took away. Example: visibility=private size>50GiB; name=\"tmp *\"; property:scratch. "
+                 "Unset: no rules."),
     cfg.IntOpt("catalog_refresh_seconds", mutable=True, default=60, min=1,
                help="How long the list of regions from Keystone is used before it is read again."),
     cfg.FloatOpt("replica_saving_timeout_seconds", mutable=True, default=120, min=0,
@@ -73,6 +80,7 @@ class SyncSettings:
     snapshot_timeout_seconds: float = 300
     snapshot_sleep_interval_seconds: float = 10
     snapshot_region_names: Sequence[str] = ()
+    leave_alone: ImageRules | None = None
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

@@ -30,6 +30,9 @@ class Code(Explained):
     REPLICA_SAVING = ("replica_saving", "Another upload works on the replica, or died there.",
                       "After replica_saving_timeout_seconds it is replaced under a new id.", _NOTHING)
     TRANSIENT = ("transient", "The image carries the property that transient_property names.", "Nothing.", _NOTHING)
+    LEFT_ALONE = ("left_alone", "A rule of leave_alone meets the image.",
+                  "It is not copied. A replica that was there before goes on following it.",
+                  "Change leave_alone or the image.")
     NOT_SELECTED = ("not_selected", "The strategy does not select this region.", "Nothing.",
                     "Change sync_strategy if that is wrong.")
     REGION_GONE = ("region_gone", "The region is not in Keystone's catalog.",

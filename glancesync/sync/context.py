@@ -115,6 +115,6 @@ class SyncContext:
             service_project_id=self.service_project_id(), transient_property=self.settings.transient_property,
             saving_timeout_seconds=self.settings.replica_saving_timeout_seconds,
             source_poll_seconds=self.settings.source_poll_seconds, wait_seconds=self.wait_seconds,
-            max_restores=self.settings.max_restores,
+            max_restores=self.settings.max_restores, leave_alone=self.settings.leave_alone,
             snapshot_timeout_seconds=self.settings.snapshot_timeout_seconds,
             snapshot_poll_seconds=self.settings.snapshot_sleep_interval_seconds)

@@ -25,6 +25,7 @@ from glancesync.sync.born import plan_block_devices, plan_born, plan_pending
 from glancesync.sync.codes import Code
 from glancesync.sync.diff import Bytes, diff_bytes, diff_images
 from glancesync.sync.guard import judge_deletion
+from glancesync.sync.left_alone import find_excluding_rule
 from glancesync.sync.located import bytes_action, find_withdrawn, how_located, is_claimed, plan_registering
 from glancesync.sync.situation import UNSEEN_SECONDS, Plan, Situation, is_ours
 from glancesync.sync.stranger import plan_contested, plan_kept, plan_namesake, plan_stranger
@@ -50,6 +51,10 @@ def plan_replica(situation: Situation) -> Plan:
         return Plan(state=ReplicaState.UNWANTED, code=Code.NOT_SELECTED,
                     reason="the strategy does not select this region" if not situation.selected
                     else "snapshot_region_names does not name this region")
+    rule = find_excluding_rule(situation, source)
+    if rule is not None:
+        return Plan(state=ReplicaState.UNWANTED, code=Code.LEFT_ALONE,
+                    reason=f"it is left alone by the rule {rule.text}")
     held = plan_pending(situation, source) or (None if _is_there(situation) else plan_block_devices(source))
     if held is not None:
         return held

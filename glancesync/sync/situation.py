@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from glancesync.conf.image_rules import ImageRules
 from glancesync.model.birth import Birth
 from glancesync.model.image import Image
 from glancesync.model.location import Located
@@ -41,6 +42,7 @@ class Situation:
     delete_adopted: bool = False
     adopt_by_hash: bool = False
     transient_property: str | None = None
+    leave_alone: ImageRules | None = None
     saving_timeout_seconds: float = 120
     source_poll_seconds: float = 60
     wait_seconds: float = 5

@@ -98,3 +98,14 @@ def test_every_option_that_may_change_is_read_through_the_live_settings(tmp_path
         assert any(part._settings is section for section in vars(sections).values()), part
     assert isinstance(server.worker, Worker)
     assert not server.live.now == sections
+
+
+def test_rules_about_images_are_reloaded_and_shown(bench, caplog):
+    caplog.set_level(logging.INFO)
+    assert bench.reload("leave_alone = name=a  visibility!=public\n")
+    assert caplog.records[0].getMessage() == (
+        "reloaded: [DEFAULT] leave_alone = name=a visibility!=public (it was unset)")
+    assert len(bench.live.now.sync.leave_alone.rules) == 1
+    caplog.clear()
+    assert not bench.reload("leave_alone = nome=a\n")
+    assert len(bench.live.now.sync.leave_alone.rules) == 1

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from glancesync.conf.image_rules import parse_rules
 from glancesync.model.image import Digest, Image, Member
 from glancesync.model.replica import IdReason, Origin, Removal, ReplicaRecord, ReplicaState
 from glancesync.sync import actions as act
@@ -26,6 +27,7 @@ SOURCE = Image(id=IMAGE_ID, status="active", name="cirros", owner="demo", visibi
 FRESH = replace(SOURCE, owner=SERVICE, os_hidden=True)
 RECORD = ReplicaRecord(image_id=IMAGE_ID, region="RegionTwo", replica_id=IMAGE_ID, origin=Origin.CREATED)
 INTENDED = replace(RECORD, origin=Origin.INTENDED)
+PRIVATE_ONES = parse_rules("visibility=private")
 REMOVAL = Removal(image_id=IMAGE_ID, removed_at=950.0, event_id="e")
 
 
@@ -100,6 +102,17 @@ CASES = [
     ("not selected", {"wanted": False}, [], "not_selected"),
     ("transient", {"source": replace(SOURCE, properties={"scratch": "1"}), "transient_property": "scratch"},
      [], "transient"),
+    ("a rule leaves it alone", {"leave_alone": PRIVATE_ONES}, [], "left_alone"),
+    ("a rule about others", {"leave_alone": parse_rules("visibility=public")},
+     ["CreateReplica", "CopyBytes"], "creating"),
+    ("a rule, and no bytes there yet", {"leave_alone": PRIVATE_ONES, "record": RECORD, "replica": replace(
+        FRESH, status="queued", size=None, digest=None)}, [], "left_alone"),
+    ("a rule, and a stranger", {"leave_alone": PRIVATE_ONES, "replica": SOURCE}, [], "left_alone"),
+    ("a rule that an image meets by becoming private", {
+        "leave_alone": PRIVATE_ONES, "record": RECORD, "replica": replace(SOURCE, visibility="public")},
+     ["UpdateReplica"], "updating"),
+    ("a rule, and the image is gone", {"leave_alone": PRIVATE_ONES, "source": None, "replica": SOURCE,
+                                       "record": RECORD, "removal": REMOVAL}, ["DeleteReplica"], "deleting"),
     ("source gone, removal proved", {"source": None, "replica": SOURCE, "record": RECORD, "removal": REMOVAL},
      ["DeleteReplica"], "deleting"),
     ("source gone, removal proved, protected",
