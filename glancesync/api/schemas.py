@@ -93,7 +93,9 @@ _EVENT = _object(
 EVENTS_BODY = _object(["events"], events=_list(_EVENT, minItems=1, maxItems=MAX_EVENTS))
 SYNC_BODY = _object(
     [], image_ids=_list(IMAGE_ID, minItems=1, maxItems=MAX_IMAGES, uniqueItems=True),
-    regions=_list(TEXT, minItems=1, maxItems=MAX_REGIONS, uniqueItems=True), dry_run={"type": "boolean"})
+    regions=_list(TEXT, minItems=1, maxItems=MAX_REGIONS, uniqueItems=True), dry_run={"type": "boolean"},
+    filter={"type": "string", "minLength": 1, "maxLength": 1000,
+            "description": "only images that meet one of the rules, which are written as those of leave_alone"})
 FREEZE_BODY = _object([], reason={**TEXT, "maxLength": 1000})
 ENDPOINTS_BODY = _object(["regions"], regions=_list(TEXT, maxItems=MAX_REGIONS, uniqueItems=True))
 NOTHING_BODY = _object([])

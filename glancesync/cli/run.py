@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -16,7 +17,6 @@ from glancesync.cli.follow import Follower
 from glancesync.cli.plans import is_difference, stands_out
 from glancesync.cli.progress import Bars, Lines
 from glancesync.clock import SystemClock
-from glancesync.model.text import inert
 
 _IMAGES_AT_ONCE = 1000
 _TASKS = ("Image ID", "Region", "Task ID", "State", "Reason code", "Reason")
@@ -31,9 +31,9 @@ class _Chosen(Speaks, command.Lister):
         parser.add_argument("image", metavar="<image>", nargs="*", help="Images (names or ids; default: all)")
         parser.add_argument("--region", metavar="<region>", action="append",
                             help="Only this cascaded region (may be repeated)")
-        parser.add_argument("--filter", metavar="<key>=<value>", action="append", default=[], type=_pair,
-                            help="Only images that Glance lists with this: name, owner, visibility, status, tag, or a "
-                            "property (may be repeated)")
+        parser.add_argument("--filter", metavar="<condition>", action="append", default=[],
+                            help="Only images that meet this, such as name=gold*, visibility=public, tag=web, "
+                            "property:os=linux, owner!=<project id>, size<=1GiB (all of them when it is repeated)")
         return parser
 
     def bodies(self, given: argparse.Namespace) -> Iterator[Json]:
@@ -41,14 +41,10 @@ class _Chosen(Speaks, command.Lister):
         regions = {"regions": given.region} if given.region else {}
         if given.image and given.filter:
             raise osc_errors.CommandError("Name images or a --filter, not both.")
-        if not given.image and not given.filter:
-            yield regions
+        if not given.image:
+            yield {"filter": " ".join(map(shlex.quote, given.filter)), **regions} if given.filter else regions
             return
-        ids = [self.image_id(each) for each in given.image] or self._listed(dict(given.filter))
-        if not ids:
-            raise osc_errors.CommandError("Glance lists no image with "
-                                          + ", ".join("=".join(pair) for pair in given.filter))
-        unique = list(dict.fromkeys(ids))
+        unique = list(dict.fromkeys(self.image_id(each) for each in given.image))
         for first in range(0, len(unique), _IMAGES_AT_ONCE):
             yield {"image_ids": unique[first:first + _IMAGES_AT_ONCE], **regions}
 
@@ -56,10 +52,6 @@ class _Chosen(Speaks, command.Lister):
         """What a run would do, where it would do something or cannot."""
         for body in self.bodies(given):
             yield from filter(stands_out, self.plan(body))
-
-    def _listed(self, filters: dict[str, str]) -> list[str]:
-        glance = self.app.client_manager.image
-        return [image.id for hidden in (False, True) for image in glance.images(**filters, is_hidden=hidden)]
 
 
 class Run(_Chosen):
@@ -133,9 +125,3 @@ def _task_row(given: argparse.Namespace, task: Json) -> Sequence[Any]:
     return (task["image_id"], task["region"], task["id"], task["state"], task["reason_code"],
             shown(given, task["reason"]))
 
-
-def _pair(given: str) -> tuple[str, str]:
-    key, sign, value = given.partition("=")
-    if not (key and sign):
-        raise argparse.ArgumentTypeError(f"{inert(given)} is not <key>=<value>")
-    return key, value

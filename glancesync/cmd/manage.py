@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from oslo_config import cfg
 
 from glancesync import conf as options
-from glancesync.cmd import config_show, region_commands, upgrade
+from glancesync.cmd import comparing, config_show, region_commands, upgrade
 from glancesync.cmd.build import Server, build
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
@@ -17,8 +17,6 @@ from glancesync.model.replica import ConflictChoice
 from glancesync.model.text import inert
 from glancesync.service.conflicts import Chosen
 from glancesync.service.views import ImageViews
-from glancesync.sync.codes import Code
-from glancesync.sync.findings import PassReport
 
 _PAGE = 100
 Command = Callable[[cfg.ConfigOpts, argparse.Namespace], int]
@@ -64,10 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     image = _command(_group(groups, "image", "what is known of one image"), "show",
                      "print an image's state, replica id and digest in each region", _image_show)
     image.add_argument("id", help="the image's id, or that of one of its replicas")
-    reconcile = _command(groups, "reconcile", "compare all images of all regions and queue what differs", _reconcile)
-    reconcile.add_argument("--dry-run", action="store_true", help="only print what a run would do; exit status 1 when "
-                           "there is something to do")
-    reconcile.add_argument("--region", action="append", help="only this cascaded region (may be repeated)")
+    comparing.add_arguments(_command(groups, "reconcile", "compare all images of all regions and queue what differs",
+                                     _of(comparing.reconcile)))
     return parser
 
 
@@ -217,31 +213,6 @@ def _conflict_choose(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
         choice=ConflictChoice(given.choice), stranger_id=given.replica_id, user_id=None, request_id=None))
     print(f"chosen for {inert(given.image_id)} in {inert(given.region)}: {given.choice}; the server does it soon")
     return 0
-
-
-def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
-    service = _open(conf).service
-    if not given.dry_run:
-        report = PassReport()
-        service.check_regions(given.region)
-        service.reconcile(report, regions=given.region)
-        for name, seen in sorted(report.regions.items()):
-            print(f"{inert(name)}: {seen.images} images, {seen.findings} to be looked at, {seen.surplus} without an "
-                  f"image, {seen.foreign} not ours" + (f"; broke off: {inert(str(seen.error))}" if seen.error else ""))
-            for image_id in seen.foreign_ids:
-                print(f"  not ours: {image_id}")
-            if seen.foreign > len(seen.foreign_ids):
-                print(f"  and {seen.foreign - len(seen.foreign_ids)} more, which --dry-run lists")
-        print(f"{report.tasks} tasks are queued for the server")
-        return 1 if any(seen.error for seen in report.regions.values()) else 0
-    shown = foreign = 0
-    for plan in service.plan_all(regions=given.region):  # printed as it goes: there may be millions
-        shown, foreign = shown + 1, foreign + (plan["reason_code"] == Code.FOREIGN)
-        actions = ", ".join(action["action"] for action in plan["actions"]) or "nothing to do"
-        reason = inert(plan["reason"])
-        print(f"{plan['image_id']}  {inert(plan['region'])}  {plan['reason_code']}: {actions} ({reason})")
-    print(f"{shown - foreign} pairs of image and region stand out, {foreign} images are not ours")
-    return 1 if shown > foreign else 0
 
 
 if __name__ == "__main__":

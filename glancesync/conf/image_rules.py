@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules of `leave_alone`, as they are written: `visibility=private size>50GiB; name="tmp *"`.
+"""Rules about images, as they are written in `leave_alone` and in the filters of comparisons:
+`visibility=private size>50GiB; name="tmp *"`.
 
-Rules are separated by `;`, the conditions of one by blanks. Parsed here, when the configuration is read; whether an
-image meets one says sync.strategy.
+Rules are separated by `;`, the conditions of one by blanks. Parsed here, when the configuration or a
+request is read; whether an image meets one says sync.image_rules.
 """
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRule:
-    """An image that meets all the conditions is left alone. `text` is how the rule was written."""
+    """An image that meets all the conditions is meant. `text` is how the rule was written."""
 
     conditions: tuple[Condition, ...]
     text: str = field(compare=False)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from glancesync.conf.image_rules import ImageRules
 from glancesync.model.task import Pair, Submission, Task, Trigger
 from glancesync.service.door import Door
 from glancesync.service.plans import plan_view, read_page
@@ -33,16 +34,18 @@ class Comparisons:
         self._door = door
         self._reconciler = Reconciler(context)
 
-    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
-                  trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None) -> list[Task]:
+    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,  # noqa: PLR0913
+                  trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None,
+                  only: ImageRules | None = None) -> list[Task]:
         """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
         comparisons missed, if the source can be believed. Returns the first tasks, `report` counts them all. `turns`:
-        whose members are asked for though nothing stands out, None: everybody's."""
+        whose members are asked for though nothing stands out, None: everybody's. `only`: images that meet a rule;
+        then nothing is concluded of what was not listed."""
         self._context.trust.prepare()
         report.id = new_pass_id(self._context.clock.now())
         submission = Submission(trigger=trigger, request_id=request_id)
         tasks: list[Task] = []
-        for batch in _batches(self._reconciler.compare(report, regions=regions, turns=turns)):
+        for batch in _batches(self._reconciler.compare(report, regions=regions, turns=turns, only=only)):
             missing = [(finding.image_id, finding.region) for finding in batch if finding.missing]
             if missing:
                 self._context.records.mark_missing(report.id, missing)
@@ -50,7 +53,7 @@ class Comparisons:
             found = self._door.submit_pairs(pairs, submission)
             report.tasks += len(found)
             tasks += found[:_TASKS_TOLD - len(tasks)]
-        found = self._door.submit_pairs(self._settle_missing(report), submission)
+        found = self._door.submit_pairs(self._settle_missing(report) if only is None else [], submission)
         report.tasks += len(found)
         return tasks + found[:_TASKS_TOLD - len(tasks)]
 
@@ -67,17 +70,17 @@ class Comparisons:
         return [plan_view(image_id, name, self._converger.plan(image_id, name))
                 for image_id in image_ids for name in names]
 
-    def plan_all(self, *, regions: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    def plan_all(self, *, regions: Sequence[str] | None, only: ImageRules | None = None) -> Iterator[dict[str, Any]]:
         """What comparing everything would find, lazily. Changes nothing."""
         return (plan_view(each.image_id, each.region, each.plan)
-                for each in self._reconciler.compare(PassReport(), regions=regions, dry=True))
+                for each in self._reconciler.compare(PassReport(), regions=regions, dry=True, only=only))
 
-    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
-                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    def plan_page(self, *, regions: Sequence[str] | None, limit: int, marker: str | None,
+                  only: ImageRules | None = None) -> tuple[list[dict[str, Any]], str | None]:
         """As `plan_all`, at most `limit` of it, and the marker to go on from, None at the end. Each page lists the
         regions from their beginning, and compares from the marker on. Raises InvalidInputError for no marker of ours.
         """
-        return read_page(self._reconciler, regions=regions, limit=limit, marker=marker)
+        return read_page(self._reconciler, regions=regions, limit=limit, marker=marker, only=only)
 
     def _settle_missing(self, report: PassReport) -> list[Pair]:
         trust = self._context.trust

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from glancesync.conf.image_rules import ImageRules
 from glancesync.db.engine import Database
 from glancesync.model.birth import BirthClaim
 from glancesync.model.event import Event, Operation
@@ -118,14 +119,15 @@ class Service:
         return find_region_of(self._context.directory.cascaded(), url)
 
     def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
-               request_id: str | None) -> list[Task]:
-        """Submit the images named; None compares everything and submits what differs. Raises RegionNotFoundError, and
-        InvalidInputError for a canary."""
+               request_id: str | None, only: ImageRules | None = None) -> list[Task]:
+        """Submit the images named; None compares everything (`only`: what meets a rule) and submits what differs.
+        Raises RegionNotFoundError, and InvalidInputError for a canary."""
         self._regions.check(regions)
         if image_ids is not None:
             submission = Submission(trigger=Trigger.API, request_id=request_id)
             return self._door.submit_images(image_ids, submission, regions=regions)
-        return self.reconcile(PassReport(), regions=regions, trigger=Trigger.API, request_id=request_id)
+        return self._comparisons.reconcile(PassReport(), regions=regions, trigger=Trigger.API, request_id=request_id,
+                                           only=only)
 
     def retry_task(self, task_id: str) -> Task:
         """Also the operator's word that a contested replica may be made again. Raises TaskNotFoundError."""
@@ -151,10 +153,9 @@ class Service:
         return self._door.submit_pairs([Pair(image_id, region)], submission)[0]
 
     def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
-                  trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None) -> list[Task]:
+                  trigger: Trigger = Trigger.RECONCILE, only: ImageRules | None = None) -> list[Task]:
         """One comparison of everything (`Comparisons.reconcile`)."""
-        return self._comparisons.reconcile(report, regions=regions, turns=turns, trigger=trigger,
-                                           request_id=request_id)
+        return self._comparisons.reconcile(report, regions=regions, turns=turns, trigger=trigger, only=only)
 
     def scrub(self, fraction: float) -> list[Task]:
         """Have that part of the verified replicas read again, after everything else that is to be done."""
@@ -166,17 +167,18 @@ class Service:
         self._regions.check(regions)
         return self._comparisons.plan(image_ids=image_ids, regions=regions)
 
-    def plan_all(self, *, regions: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    def plan_all(self, *, regions: Sequence[str] | None,
+                 only: ImageRules | None = None) -> Iterator[dict[str, Any]]:
         """What comparing everything would find, lazily. Changes nothing. Raises RegionNotFoundError."""
         self._regions.check(regions)
-        return self._comparisons.plan_all(regions=regions)
+        return self._comparisons.plan_all(regions=regions, only=only)
 
-    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
-                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    def plan_page(self, *, regions: Sequence[str] | None, limit: int, marker: str | None,
+                  only: ImageRules | None = None) -> tuple[list[dict[str, Any]], str | None]:
         """As `plan_all`, at most `limit` of it, and the marker to go on from, None at the end. Raises
         RegionNotFoundError, and InvalidInputError for no marker of ours."""
         self._regions.check(regions)
-        return self._comparisons.plan_page(regions=regions, limit=limit, marker=marker)
+        return self._comparisons.plan_page(regions=regions, limit=limit, marker=marker, only=only)
 
     def freeze_region(self, name: str, *, by: str | None, reason: str | None) -> None:
         """Nothing is written to the region until it is thawed; what runs there ends soon. Raises RegionNotFoundError,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from glancesync.conf.image_rules import ImageRules
 from glancesync.exceptions import InvalidInputError
 from glancesync.sync.actions import CopyBytes, describe
 from glancesync.sync.findings import PassReport
@@ -23,13 +24,13 @@ def plan_view(image_id: str, region: str, plan: Plan) -> dict[str, Any]:
             "reason": plan.reason, "actions": [describe(action) for action in plan.actions], "bytes": size}
 
 
-def read_page(reconciler: Reconciler, *, regions: Sequence[str] | None, limit: int,
-              marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
+def read_page(reconciler: Reconciler, *, regions: Sequence[str] | None, limit: int, marker: str | None,
+              only: ImageRules | None = None) -> tuple[list[dict[str, Any]], str | None]:
     """At most `limit` findings after the marker, and the marker of what follows (None: nothing does). A finding has no
     place of its own in the order of all, but one in its window, and windows are in the order of ids."""
     after, shown = _parse(marker)
     window, number, found = after, 0, []
-    for finding in reconciler.compare(PassReport(), regions=regions, dry=True, after=after):
+    for finding in reconciler.compare(PassReport(), regions=regions, dry=True, after=after, only=only):
         if finding.window != window:
             window, number = finding.window, 0
         number += 1

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from glancesync.conf.image_rules import ImageRules
 from glancesync.exceptions import GlanceSyncError, SnapshotRefusedError, SnapshotTimeoutError, SourceCorruptError
 from glancesync.model.image import Image
 from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
@@ -23,6 +24,7 @@ from glancesync.regions.client import RegionClient
 from glancesync.sync.codes import HELD, Code
 from glancesync.sync.context import SyncContext
 from glancesync.sync.findings import FOREIGN_TOLD, Finding, PassReport, RegionReport
+from glancesync.sync.image_rules import find_rule
 from glancesync.sync.members import Members, read_members
 from glancesync.sync.plan import plan_replica
 from glancesync.sync.records import PairRecord
@@ -45,6 +47,7 @@ class _Side:
     records: Cursor[ReplicaRecord]
     report: RegionReport
     turns: Turns | None
+    only: ImageRules | None
 
 
 class Reconciler:
@@ -58,14 +61,14 @@ class Reconciler:
         self._page_size = context.page_size
 
     def compare(self, report: PassReport, *, regions: Collection[str] | None = None, dry: bool = False,
-                after: str = "", turns: Turns | None = None) -> Iterator[Finding]:
+                after: str = "", turns: Turns | None = None, only: ImageRules | None = None) -> Iterator[Finding]:
         """What stands out, lazily; `report` is filled on the way. A region that is not seen whole is left out. `dry`:
         nothing may change anywhere. `after`: only the windows that begin after the one that ended with this id.
-        `turns`: whose members are asked for though nothing stands out (None: everybody's). Raises what listing the
-        source raises."""
+        `turns`: whose members are asked for though nothing stands out (None: everybody's). `only`: images that meet one
+        of these rules; nothing is said then of what has no image. Raises what listing the source raises."""
         source = self._context.source_client()
         names = [each.name for each in self._directory.cascaded() if regions is None or each.name in regions]
-        sides = {name: self._open(name, report, dry=dry, after=after, turns=turns) for name in names}
+        sides = {name: self._open(name, report, dry=dry, after=after, turns=turns, only=only) for name in names}
         begin = after
         for window, last in self._windows(source, report, after):
             members = Members(source)
@@ -75,7 +78,8 @@ class Reconciler:
                         yield replace(finding, window=begin)
             begin = last or begin
 
-    def _open(self, name: str, report: PassReport, *, dry: bool, after: str, turns: Turns | None) -> _Side:
+    def _open(self, name: str, report: PassReport, *, dry: bool, after: str, turns: Turns | None,  # noqa: PLR0913
+              only: ImageRules | None) -> _Side:
         client, sight = self._directory.client(name), self._context.sight
         report.regions[name] = RegionReport()
         try:
@@ -85,7 +89,7 @@ class Reconciler:
         if report.regions[name].error is not None:
             LOG.warning("region %s is left out of this comparison: %s", name, report.regions[name].error)
         return _Side(client=client, report=report.regions[name], canaries=sight.canary_ids(name), turns=turns,
-                     images=Cursor(list_all(client, self._page_size), lambda image: image.id, after=after),
+                     only=only, images=Cursor(list_all(client, self._page_size), lambda image: image.id, after=after),
                      records=Cursor(self._records.iterate(name, after=after), lambda record: record.image_id))
 
     def _windows(self, source: RegionClient, report: PassReport,
@@ -114,8 +118,9 @@ class Reconciler:
                 for canary in side.canaries & set(images):
                     del images[canary]
                 side.report.images += len(images)
-                found = [*self._check_images(side, part, images, records, members, region),
-                         *self._check_surplus(side, part, images, records, region)]
+                found = [*self._check_images(side, _chosen(part, side.only), images, records, members, region)]
+                if side.only is None:
+                    found += self._check_surplus(side, part, images, records, region)
                 side.report.findings += sum(finding.run for finding in found)
                 yield from found
         except GlanceSyncError as error:
@@ -181,6 +186,10 @@ class Reconciler:
             known = record.state is ReplicaState.DELETED or (image_id in images and _is_another(record))
             if image_id not in window and image_id not in seen and not known:
                 yield _without_image(record, missing=record.origin not in (None, Origin.BORN))
+
+
+def _chosen(images: Mapping[str, Image], only: ImageRules | None) -> Mapping[str, Image]:
+    return images if only is None else {image_id: image for image_id, image in images.items() if find_rule(image, only)}
 
 
 _FOREIGN = Plan(state=ReplicaState.SOURCE_MISSING, code=Code.FOREIGN,

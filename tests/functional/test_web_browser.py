@@ -107,6 +107,32 @@ def test_a_sync_is_planned_and_run_by_keyboard_alone(sync_server: SyncServer, ar
     visitor.assert_content()
 
 
+def test_a_filter_chooses_what_is_planned(sync_server: SyncServer, arrive: Callable[..., Visitor], images: ImagesOf,
+                                          job: MainJob) -> None:
+    name = _name("by filter")
+    mine, other = (str(images().create(each, b"f" * 1000)["id"]) for each in (name, "another"))
+    for image_id in (mine, other):
+        job.wait_for(image_id)
+        eventually(lambda chosen=image_id: _stays_changed(images, chosen), 60, what="no comparison mends it at once")
+    visitor = arrive(sync_server)
+    visitor.open("sync")
+    page = visitor.page
+    chosen, show = page.get_by_label("Filter"), page.get_by_role("button", name="Show what would be done")
+    chosen.fill("nome=x")
+    show.click()
+    page.get_by_text("'nome=x' is no condition; allowed are rules").wait_for()
+    chosen.fill(f'"name={name}" size<1MiB')
+    show.click()
+    plan = page.get_by_role("table", name="The plan")
+    plan.wait_for()
+    visitor.picture("filtered plan")
+    assert (mine in plan.inner_text(), other in plan.inner_text()) == (True, False)
+    page.get_by_role("button", name="Sync now").click()
+    page.get_by_text("tasks were started").first.wait_for()
+    eventually(lambda: images("admin", "RegionTwo").get(mine)["name"] == name, 60)
+    visitor.assert_content()
+
+
 def _tab_to(visitor: Visitor, name: str) -> None:
     """Press Tab until something of that name has the focus."""
     named = ("(document.activeElement.labels && document.activeElement.labels[0] "

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from glancesync.api.call import Call, Reply
 from glancesync.api.views import Json, next_link, page_limit, submitted
+from glancesync.conf.image_rules import ALLOWED, ImageRules, parse_rules
 from glancesync.exceptions import InvalidInputError
 
 
 def submit(call: Call) -> Reply:
-    chosen = {"image_ids": call.body.get("image_ids"), "regions": call.body.get("regions")}
+    image_ids, regions, only = call.body.get("image_ids"), call.body.get("regions"), _filter(call)
     if call.body.get("dry_run"):
-        return Reply(status=200, body=_plan(call, **chosen))
+        return Reply(status=200, body=_plan(call, image_ids=image_ids, regions=regions, only=only))
     if call.query:
         raise InvalidInputError("limit and marker are for a dry run of everything")
-    return Reply(body=submitted(call.service.submit(**chosen, request_id=call.request_id)))
+    return Reply(body=submitted(call.service.submit(image_ids=image_ids, regions=regions, only=only,
+                                                    request_id=call.request_id)))
 
 
-def _plan(call: Call, *, image_ids: list[str] | None, regions: list[str] | None) -> Json:
+def _filter(call: Call) -> ImageRules | None:
+    text = call.body.get("filter")
+    if text is None:
+        return None
+    if call.body.get("image_ids") is not None:
+        raise InvalidInputError("name image_ids or a filter, not both")
+    try:
+        return parse_rules(text)
+    except ValueError as error:
+        raise InvalidInputError(f"filter: {error}; allowed are {ALLOWED}") from error
+
+
+def _plan(call: Call, *, image_ids: list[str] | None, regions: list[str] | None,
+          only: ImageRules | None) -> Json:
     """Of everything it is a page; the link to the next is to be asked with the same body."""
     if image_ids is not None:
         if call.query:
             raise InvalidInputError("limit and marker are for a dry run of everything, not of image_ids")
         return {"plan": call.service.plan(image_ids=image_ids, regions=regions)}
     limit = page_limit(call)
-    rows, marker = call.service.plan_page(regions=regions, limit=limit, marker=call.query.get("marker"))
+    rows, marker = call.service.plan_page(regions=regions, limit=limit, marker=call.query.get("marker"), only=only)
     return {"plan": rows} | ({"next": next_link(call, limit, marker)} if marker is not None else {})

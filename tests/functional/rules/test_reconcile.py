@@ -65,6 +65,26 @@ def test_all_or_a_selection_by_api_and_command(trusting: Trusting, images: Image
     trusting.converge()
 
 
+def test_a_filter_chooses_by_api_and_command(trusting: Trusting, images: ImagesOf, lab: Lab) -> None:
+    """What meets the filter is mended, and nothing else; what lacks its image is not spoken of."""
+    mine, other = trusting.make(images, "my first", "second")
+    for image_id in (mine, other):
+        scribble(images, image_id, TWO, THREE)
+    plan = trusting.call("POST", "/v1/sync", json={"dry_run": True, "filter": '"name=my *"'})["plan"]
+    assert {(row["image_id"], row["region"]) for row in plan} == {(mine, TWO), (mine, THREE)}
+    status, output = manage(lab, "reconcile", "--dry-run", "--filter", "name=my *", "--filter", "size<1GiB")
+    assert (status, mine in output, other in output) == (1, True, False)
+
+    trusting.call("POST", "/v1/sync", json={"filter": '"name=my *"', "regions": [TWO]})
+    eventually(lambda: names(images, mine) == {TWO: "my first", THREE: "scribbled"}, 30, what="the pair is mended")
+    status, output = manage(lab, "reconcile", "--filter", "name=my *")
+    assert (status, "not ours" in output) == (0, False)
+    eventually(lambda: names(images, mine) == {TWO: "my first", THREE: "my first"}, 30, what="the image is mended")
+    assert names(images, other) == {TWO: "scribbled", THREE: "scribbled"}
+    trusting.compare()
+    trusting.converge()
+
+
 def test_images_that_are_not_ours_are_named_and_left_alone(trusting: Trusting, images: ImagesOf, lab: Lab) -> None:
     """Page by page of two, hidden ones and those of others too. They are nothing to do: the dry run ends with 0."""
     there = images("rival", TWO)

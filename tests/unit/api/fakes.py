@@ -16,6 +16,7 @@ from glancesync.api.errors import HttpError
 from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
 from glancesync.conf.api import ApiSettings
+from glancesync.conf.image_rules import ImageRules
 from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, TaskNotFoundError
 from glancesync.model.birth import BirthClaim
 from glancesync.model.event import Event
@@ -102,13 +103,13 @@ class FakeService:
         return "RegionTwo" if url.startswith("http://two/v2/images/") else None
 
     def submit(self, *, image_ids: Sequence[str] | None, regions: Sequence[str] | None,
-               request_id: str | None) -> list[Task]:
-        self._record("submit", image_ids=image_ids, regions=regions, request_id=request_id)
+               request_id: str | None, only: ImageRules | None = None) -> list[Task]:
+        self._record("submit", image_ids=image_ids, regions=regions, request_id=request_id, only=only)
         return [new_task(OWN_TASK, image_id) for image_id in image_ids or [OWN_IMAGE]]
 
-    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
-                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        self._record("plan_page", regions=regions, limit=limit, marker=marker)
+    def plan_page(self, *, regions: Sequence[str] | None, limit: int, marker: str | None,
+                  only: ImageRules | None = None) -> tuple[list[dict[str, Any]], str | None]:
+        self._record("plan_page", regions=regions, limit=limit, marker=marker, only=only)
         return self.plan(image_ids=[OWN_IMAGE], regions=regions), f"{OWN_IMAGE}:3" if marker is None else None
 
     def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:

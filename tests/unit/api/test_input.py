@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from glancesync.conf.image_rules import parse_rules
 from tests.unit.api.fakes import (
     OTHER_IMAGE,
     OWN_IMAGE,
@@ -105,6 +106,11 @@ def test_numbers_beyond_floats_are_refused(admin: Caller, service: FakeService) 
     ("/v1/sync", {"regions": [""]}, "regions[0] must have at least 1 characters"),
     ("/v1/sync", {"regions": ["a" * 256]}, "at most 255 characters"),
     ("/v1/sync", {"dry_run": "yes"}, "dry_run must be a boolean"),
+    ("/v1/sync", {"filter": ""}, "at least 1 characters"),
+    ("/v1/sync", {"filter": "nome=a"}, "filter: 'nome=a' is no condition; allowed are rules separated by ;"),
+    ("/v1/sync", {"filter": "size>huge", "dry_run": True}, "'huge' is no size"),
+    ("/v1/sync", {"filter": "name='a"}, "No closing quotation"),
+    ("/v1/sync", {"filter": "name=a", "image_ids": [OWN_IMAGE]}, "image_ids or a filter, not both"),
     ("/v1/sync", {"dryrun": True}, "not known: 'dryrun'"),
     ("/v1/sync", {"\x1b[31m": 1}, r"not known: '\x1b[31m'"),
     ("/v1/cascaded-eps", {}, "lacks regions"),
@@ -279,3 +285,11 @@ def test_sync_tells_all_from_some(admin: Caller, service: FakeService) -> None:
     admin("POST", "/v1/sync", {"image_ids": [OWN_IMAGE], "dry_run": True})
     asked = [(name, arguments["image_ids"], arguments["regions"]) for name, arguments in service.calls]
     assert asked == [("submit", None, None), ("submit", [OWN_IMAGE], ["RegionTwo"]), ("plan", [OWN_IMAGE], None)]
+
+
+def test_a_filter_chooses_in_a_run_and_in_a_dry_run(admin: Caller, service: FakeService) -> None:
+    admin("POST", "/v1/sync", {"filter": "visibility=public size<1GiB"})
+    admin("POST", "/v1/sync", {"filter": "visibility=public size<1GiB", "dry_run": True})
+    rules = parse_rules("visibility=public size<1073741824")
+    chosen = [(name, arguments["only"]) for name, arguments in service.calls[:2]]
+    assert chosen == [("submit", rules), ("plan_page", rules)]

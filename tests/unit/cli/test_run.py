@@ -9,6 +9,7 @@ from osc_lib.exceptions import CommandError
 
 from glancesync.cli.plans import stands_out
 from glancesync.cli.run import Diff, Run
+from glancesync.conf.image_rules import parse_rules
 from glancesync.exceptions import ForbiddenError
 from tests.unit.cli.console import IMAGE, OTHER, Console, task
 
@@ -69,19 +70,24 @@ def test_run_names_images_and_regions_and_tells_the_tasks() -> None:
     assert console.out == f"{IMAGE} RegionTwo t1\n"
 
 
-def test_run_by_filter_asks_in_parts() -> None:
-    listed = [(f"{number:08d}-2222-4333-8444-555555555555", "many", number % 2 == 0) for number in range(1500)]
-    console = Console({SYNC: [{"tasks": []}]}, images=listed)
-    console.run(Run, "--filter", "name=many")
+def test_conditions_are_one_rule_however_they_are_quoted() -> None:
+    console = Console({SYNC: [{"tasks": []}]})
+    console.run(Run, "--filter", "name=my image", "--filter", "size<=1GiB", "--region", "RegionTwo")
+    [(_, _, content)] = console.server.asked
+    assert content == {"filter": "'name=my image' 'size<=1GiB'", "regions": ["RegionTwo"]}
+    assert parse_rules(content["filter"]) == parse_rules("name='my image' size<=1GiB")
+
+
+def test_more_images_than_one_request_takes_are_asked_for_in_parts() -> None:
+    console = Console({SYNC: [{"tasks": []}]})
+    console.run(Run, *(f"{number:08d}-2222-4333-8444-555555555555" for number in range(1500)))
     assert [len(content["image_ids"]) for _, _, content in console.server.asked] == [1000, 500]
 
 
-@pytest.mark.parametrize(("arguments", "word"), [
-    ((IMAGE, "--filter", "name=x"), "not both"), (("--filter", "name=nothing"), "lists no image with name=nothing")])
-def test_what_chooses_nothing_submits_nothing(arguments: tuple[str, ...], word: str) -> None:
+def test_images_and_a_filter_are_one_too_many() -> None:
     console = Console({SYNC: [{"tasks": []}]})
-    with pytest.raises(CommandError, match=word):
-        console.run(Run, *arguments)
+    with pytest.raises(CommandError, match="not both"):
+        console.run(Run, IMAGE, "--filter", "name=x")
     assert console.server.asked == []
 
 

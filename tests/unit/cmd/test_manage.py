@@ -56,6 +56,13 @@ def test_an_unknown_image_is_named(config, capsys):
     assert IMAGE_ID in capsys.readouterr().err
 
 
+def test_a_condition_that_is_none_is_named_before_anything_is_asked(config, capsys):
+    with pytest.raises(SystemExit) as ended:
+        manage.main([config, "reconcile", "--filter", "nome=50%"])
+    assert ended.value.code == 2
+    assert "'nome=50%' is no condition; allowed are rules" in capsys.readouterr().err
+
+
 def test_a_wrong_configuration_is_named(tmp_path, capsys):
     path = tmp_path / "wrong.conf"
     path.write_text("[DEFAULT]\nbind_prot = 1\n")

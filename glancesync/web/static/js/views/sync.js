@@ -22,6 +22,7 @@ export async function sync(root, context) {
     .filter((each) => !each.cascading && !each.gone_at) : [];
   const images = h("textarea", { rows: 3, cols: 42, spellcheck: "false", "aria-describedby": "images-help", on: { input: forget } });
   images.value = context.query.get("image") || "";
+  const filter = h("input", { type: "text", size: 42, spellcheck: "false", autocomplete: "off", "aria-describedby": "filter-help", on: { input: forget } });
   const boxes = regions.map((each) => h("input", { type: "checkbox", value: each.name, on: { change: forget } }));
   const told = h("div");
   const place = h("div");
@@ -31,6 +32,8 @@ export async function sync(root, context) {
   root.append(h("h1", null, "Sync"), h("form", { class: "sheet", on: { submit: dryRun } },
     h("label", null, "Images", images),
     h("p", { class: "soft", id: "images-help" }, "Ids of images, one a line. Without any, all images are compared."),
+    h("label", null, "Filter", filter),
+    h("p", { class: "soft", id: "filter-help" }, "Instead of ids: only images that meet all of these, such as visibility=public tag=web \"name=my *\" size<=1GiB property:os=linux"),
     h("fieldset", null, h("legend", null, "Regions (none ticked: all of them)"),
       h("div", { class: "checks" }, regions.map((each, index) => h("label", null, boxes[index], " ", name(each.name))))),
     h("p", null, look, " ", run)), told, place, moreButton);
@@ -38,7 +41,8 @@ export async function sync(root, context) {
   function asked() {
     const ids = images.value.split(/[\s,]+/).filter(Boolean);
     const chosen = boxes.filter((box) => box.checked).map((box) => box.value);
-    return { ...(ids.length ? { image_ids: [...new Set(ids)] } : {}), ...(chosen.length ? { regions: chosen } : {}) };
+    const rule = filter.value.trim();
+    return { ...(ids.length ? { image_ids: [...new Set(ids)] } : {}), ...(rule ? { filter: rule } : {}), ...(chosen.length ? { regions: chosen } : {}) };
   }
 
   function forget() {
