@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Forgets what was written down of images that are gone, once it is older than the history that is kept.
 
-What goes: the records of replicas that were deleted with their image, images that have no record left, deletions that
-Glance confirmed, and new ids that were taken. What stays however old it is: what a brake still counts, deletions whose
-end is not known, records of pairs that a task works on and of regions that are away, and the ids that live replicas
-have, with their reasons. An image that comes back under its old id after that is met without a memory: where its id is
-used up in a region Glance answers 409 again, and its replica takes a new one. A region that is put back to an older
-state than the history shows replicas that nobody remembers: they are listed as not ours, and left alone.
+What goes: the records of replicas that were deleted with their image, images that have no record left, what was said of
+the external URLs of either, deletions that Glance confirmed, and new ids that were taken. What stays however old it is:
+what a brake still counts, deletions whose end is not known, records of pairs that a task works on and of regions that
+are away, and the ids that live replicas have, with their reasons. An image that comes back under its old id after that
+is met without a memory: where its id is used up in a region Glance answers 409 again, and its replica takes a new one.
+A region that is put back to an older state than the history shows replicas that nobody remembers: they are listed as
+not ours, and left alone.
 
 Called by its timer.
 """
@@ -19,7 +20,16 @@ import sqlalchemy as sa
 from glancesync.conf.deletion import DeletionSettings
 from glancesync.conf.sync import SyncSettings
 from glancesync.db.engine import Database
-from glancesync.db.schema import deletions, images, new_ids, regions, replicas, tasks
+from glancesync.db.schema import (
+    deletions,
+    images,
+    located,
+    new_ids,
+    regions,
+    registrations,
+    replicas,
+    tasks,
+)
 from glancesync.model.replica import ReplicaState
 from glancesync.model.task import TaskState
 
@@ -43,6 +53,8 @@ class History:
             deletions.c.at < min(before, counted[deletions]), deletions.c.done_at.is_not(None)))
         total += self._drain(_forget_rows, new_ids, new_ids.c.at < min(before, counted[new_ids]))
         total += self._drain(_forget_replicas, before)
+        total += self._drain(_forget_registrations, before)
+        total += self._drain(_forget_located, before)
         return total + self._drain(_forget_images, before)
 
     def _drain(self, work: Callable[..., int], *args: object) -> int:
@@ -72,6 +84,26 @@ def _forget_replicas(connection: sa.Connection, before: float) -> int:
         connection.execute(sa.delete(replicas).where(
             replicas.c.image_id == image_id, replicas.c.region == region,
             replicas.c.state == ReplicaState.DELETED.value))
+    return len(some)
+
+
+def _forget_registrations(connection: sa.Connection, before: float) -> int:
+    """Those of pairs without a record."""
+    pair = sa.and_(replicas.c.image_id == registrations.c.image_id, replicas.c.region == registrations.c.region)
+    some = connection.execute(sa.select(registrations.c.image_id, registrations.c.region).where(
+        registrations.c.at < before, ~sa.exists().where(pair)).limit(_AT_ONCE)).all()
+    for image_id, region in some:
+        connection.execute(sa.delete(registrations).where(
+            registrations.c.image_id == image_id, registrations.c.region == region))
+    return len(some)
+
+
+def _forget_located(connection: sa.Connection, before: float) -> int:
+    """Those of images without a record in any region."""
+    some = list(connection.scalars(sa.select(located.c.image_id).where(
+        located.c.asked_at < before, ~sa.exists().where(replicas.c.image_id == located.c.image_id)).limit(_AT_ONCE)))
+    if some:
+        connection.execute(sa.delete(located).where(located.c.image_id.in_(some)))
     return len(some)
 
 

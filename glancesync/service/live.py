@@ -44,7 +44,8 @@ class LiveViews:
                 runs.c.finished_at > begin).order_by(runs.c.finished_at).limit(limit)).all()
             left_over = len(ended) == limit
             after = ended[-1].finished_at if left_over else now - _LATE_SECONDS
-            found = list(dict.fromkeys([*running, *(row.image_id for row in ended)]))[:limit]
+            # What ended comes first: it is told once, what runs comes again.
+            found = list(dict.fromkeys([*(row.image_id for row in ended), *running]))[:limit]
             return image_views(connection, found), after
 
         return self._database.read(work)

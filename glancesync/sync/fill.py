@@ -25,7 +25,7 @@ from glancesync.sync.hashing import is_known_algorithm
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.run import Run
 from glancesync.sync.tee import Tee
-from glancesync.sync.verify import check_copy
+from glancesync.sync.verify import check_copy, read_digest
 
 LOG = logging.getLogger(__name__)
 _ERRORS = {error.code: error for error in (SnapshotRefusedError, SnapshotTimeoutError)}
@@ -52,12 +52,14 @@ class SourceFiller:
         self._records.update(run.image_id, run.region, state=ReplicaState.COPYING, reason_code=Code.FILLING,
                              reason=None)
         algorithm = snapshot.digest.algorithm if snapshot.digest else "sha512"
+        algorithm = algorithm if is_known_algorithm(algorithm) else "sha512"
         result = self._tee.copy(snapshot, run.target, run.reader, replica_id=run.image_id, handle=run.handle,
-                                algorithm=algorithm if is_known_algorithm(algorithm) else "sha512")
+                                algorithm=algorithm)
         run.bytes_moved += result.size
         image = run.reader.get_image(run.image_id, with_members=False)
         try:
-            check_copy(result, image, run.reader.region_name)
+            if check_copy(result, image, run.reader.region_name) is None:
+                _read_back(result.digests[algorithm], algorithm, image, run)
         except VerificationError:
             self._take_out_of_reach(image, run)
             raise
@@ -78,3 +80,10 @@ class SourceFiller:
             LOG.error("image %s of %s became active with other bytes than were sent; it is deactivated", image.id,
                       run.reader.region_name)
             run.reader.deactivate_image(image.id)
+
+
+def _read_back(expected: str, algorithm: str, image: Image, run: Run) -> None:
+    """The cascading Glance hashes with another algorithm, or not at all: only what it stored tells what arrived."""
+    if read_digest(run.reader, image, algorithm, run.handle, stored=True).value != expected:
+        raise VerificationError(f"{run.reader.region_name} received other bytes of image {image.id} than were sent "
+                                f"({algorithm} differs)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from glancesync.concurrency import Place
-from glancesync.exceptions import GlanceSyncError
+from glancesync.exceptions import GlanceSyncError, RunStoppedError
 from glancesync.model.task import Progress, Task
 from glancesync.tasks.queue import TaskQueue
 
@@ -56,8 +56,10 @@ class TaskHandle:
     # For the worker.
 
     def stop(self, error: GlanceSyncError) -> None:
-        """Make the run end at its next look."""
-        self._stopped = error
+        """Make the run end at its next look. A task that is lost or cancelled stays so, whatever else is to end its
+        run: nothing may be written down of it then."""
+        if self._stopped is None or not isinstance(self._stopped, RunStoppedError):
+            self._stopped = error
 
     def take_progress(self) -> Progress | None:
         """What is not written down yet, once."""

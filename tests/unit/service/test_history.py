@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from glancesync.conf.deletion import DeletionSettings
 from glancesync.conf.sync import SyncSettings
 from glancesync.conf.worker import WorkerSettings
-from glancesync.db.schema import deletions, images, new_ids, regions, replicas, tasks
+from glancesync.db.schema import deletions, images, located, new_ids, regions, registrations, replicas, tasks
 from glancesync.model.replica import IdReason, ReplicaState
 from glancesync.service import history as history_module
 from glancesync.service.history import History
 from glancesync.service.timers import PurgeTimer
+from glancesync.sync.locations import mark_located
 from glancesync.sync.new_ids import NewId
 from tests.fixtures.memory_cloud import SYNC, MemoryCloud
 
@@ -66,6 +67,23 @@ def test_a_deleted_image_is_forgotten_after_its_days(cloud):
     assert (count(cloud, replicas), count(cloud, images), count(cloud, deletions)) == (2, 1, 0)
     assert cloud.compare().regions["Two"].findings == 0
     assert cloud.record(kept.id).state is ReplicaState.IN_SYNC
+
+
+def test_what_was_said_of_external_urls_goes_with_the_image(cloud):
+    kept = cloud.upload(b"kept")
+    [gone] = removed(cloud)
+    for image in (kept, gone):
+        cloud.database.run(mark_located, image.id, cloud.clock.now())
+        cloud.records.locations.note(image.id, "Two", "f" * 64)
+    rest(cloud)
+    cloud.clock.advance(29 * DAY)
+    purge(cloud)
+    assert (count(cloud, located), count(cloud, registrations)) == (2, 2)
+    cloud.clock.advance(2 * DAY)
+    purge(cloud)
+    for table in (located, registrations):
+        assert cloud.database.read(lambda connection, of=table: list(connection.scalars(
+            sa.select(of.c.image_id)))) == [kept.id]
 
 
 def test_more_than_one_part(cloud, monkeypatch):

@@ -55,8 +55,8 @@ def test_what_runs_or_just_ended_is_told_as_the_api_tells_it(cloud: MemoryCloud,
     _task(cloud, IMAGE, now, bytes_done=3, bytes_total=7)
     _run(cloud, OTHER, now)
     found, since = cloud.service.list_changed_images(since=None, limit=9)
-    assert [image["id"] for image in found] == [IMAGE, OTHER]
-    assert found == [cloud.service.get_image(image_id) for image_id in (IMAGE, OTHER)]
+    assert [image["id"] for image in found] == [OTHER, IMAGE]
+    assert found == [cloud.service.get_image(image_id) for image_id in (OTHER, IMAGE)]
     assert now - 5 < since <= time.time()
 
 
@@ -71,6 +71,23 @@ def test_more_than_fits_comes_at_the_next_look(cloud: MemoryCloud, now: float) -
         found, since = cloud.service.list_changed_images(since=since, limit=2)
         seen += [image["id"] for image in found]
     assert sorted(set(seen)) == ids
+
+
+def test_what_ended_is_not_lost_beside_what_runs(cloud: MemoryCloud, now: float) -> None:
+    ids = [str(uuid.UUID(int=number)) for number in range(1, 6)]
+    running, ended = ids[:2], ids[2:]
+    for image_id in ids:
+        _replica(cloud, image_id)
+    for image_id in running:
+        _task(cloud, image_id, now)
+    for number, image_id in enumerate(ended):
+        _run(cloud, image_id, now - 1 + number / 10)
+    seen: set[str] = set()
+    since: float | None = None
+    for _ in range(3):
+        found, since = cloud.service.list_changed_images(since=since, limit=2)
+        seen.update(image["id"] for image in found)
+    assert seen >= set(ended)
 
 
 def test_history_by_step_and_region(cloud: MemoryCloud, now: float) -> None:

@@ -16,6 +16,7 @@ from glancesync.exceptions import (
     SnapshotTimeoutError,
     SourceCorruptError,
     StateConflictError,
+    VerificationError,
 )
 from glancesync.model.birth import BirthClaim, ImageFrom
 from glancesync.model.image import Digest, ImageChanges, NewImage
@@ -156,6 +157,21 @@ def test_wrong_bytes_never_arrive(cloud: MemoryCloud) -> None:
     with pytest.raises(SourceCorruptError):
         cloud.run(image_id)
     assert cloud.one.get_image(image_id).status == "queued"
+
+
+@pytest.mark.parametrize("algorithm", ["sha512", "sha256", None])
+def test_bytes_that_changed_on_their_way_are_out_of_reach(cloud: MemoryCloud, monkeypatch: pytest.MonkeyPatch,
+                                                          algorithm: str | None) -> None:
+    """Also where the cascading Glance hashes with another algorithm than the region of birth, or with none."""
+    cloud.one._algorithm = algorithm
+    image_id, origin = queued(cloud.one), cloud.upload(b"snapshot", region=cloud.two)
+    claim(cloud, image_id, origin.id)
+    receive = cloud.one.faults.receive
+    monkeypatch.setattr(cloud.one.faults, "receive", lambda chunks: receive(chunks).replace(b"s", b"z"))
+    with pytest.raises(VerificationError):
+        cloud.run(image_id)
+    assert cloud.one.get_image(image_id).status == "deactivated"
+    assert cloud.records.births.find_all([image_id])[image_id].filled_at is None
 
 
 @pytest.mark.parametrize("mapping", [MAPPING, "no json"])
