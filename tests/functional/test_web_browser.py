@@ -121,6 +121,8 @@ def test_a_filter_chooses_what_is_planned(sync_server: SyncServer, arrive: Calla
     chosen.fill("nome=x")
     show.click()
     page.get_by_text("'nome=x' is no condition; allowed are rules").wait_for()
+    assert ["400" in each for each in visitor.complaints] == [True], "what Chromium says of that answer, and no more"
+    visitor.complaints.clear()
     chosen.fill(f'"name={name}" size<1MiB')
     show.click()
     plan = page.get_by_role("table", name="The plan")
