@@ -134,6 +134,22 @@ def test_progress_moves_and_the_keyboard_goes_everywhere(visitor: Visitor) -> No
     visitor.assert_content()
 
 
+def test_a_frozen_region_is_marked_where_it_is_shown(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("overview")
+    card = page.locator('[data-region="Region02"]')
+    card.locator(".state.frozen").wait_for()
+    assert "new disks" in card.inner_text()
+    assert page.locator(".state.frozen").count() == 1
+    visitor.picture("frozen-overview")
+    visitor.open("images")
+    page.get_by_role("columnheader", name="frozen: Region02").wait_for()
+    assert page.locator(".grid .ice").count() == 1
+    assert page.get_by_text("Nothing is written to Region02").count() == 1
+    visitor.picture("frozen-images")
+    visitor.assert_content()
+
+
 @pytest.mark.parametrize("name", ["overview", "images", "tasks", "sync"])
 def test_nothing_is_wider_than_a_phone(big: str, visit: Callable[..., Visitor], name: str) -> None:
     visitor = visit(big, viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True)

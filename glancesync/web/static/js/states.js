@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How states look: a word and a sign beside the colour, for who sees no colours.
-import { h } from "./dom.js";
+import { h, long, name, time } from "./dom.js";
 
 const STATES = {
   in_sync: ["good", "✓", "in sync"], copying: ["busy", "▸", "copying"], waiting: ["idle", "…", "waiting"],
@@ -29,6 +29,25 @@ export function sign(state) {
 
 export function badge(state) {
   return h("span", { class: `state ${kind(state)}` }, h("span", { "aria-hidden": "true" }, sign(state)), word(state));
+}
+
+const ICE = "❄";
+
+// What an operator decided about a region, beside how well it is; null where it is not frozen.
+export function frozenBadge(region) {
+  return region.frozen ? h("span", { class: "state frozen" }, h("span", { "aria-hidden": "true" }, ICE), "frozen") : null;
+}
+
+// Before the region's name at the head of its column.
+export function frozenMark(region) {
+  return region && region.frozen ? h("span", { class: "ice" }, h("span", { "aria-hidden": "true" }, `${ICE}\u00a0`),
+    h("span", { class: "unseen" }, "frozen: ")) : null;
+}
+
+export function whyFrozen(region) {
+  const { since, reason } = region.frozen;
+  return ["Nothing is written to ", name(region.name), ", its tasks wait: frozen since ", time(since),
+    reason ? [": ", long(reason)] : null];
 }
 
 // 0 to 100, null where it says nothing.

@@ -3,7 +3,7 @@ import { get } from "../api.js";
 import { announce, h, name, problem, select, shown } from "../dom.js";
 import { Grid } from "../grid.js";
 import { every } from "../live.js";
-import { kind, percent, REPLICA_STATES, sign, word } from "../states.js";
+import { frozenMark, kind, percent, REPLICA_STATES, sign, whyFrozen, word } from "../states.js";
 
 const PAGE = 100;
 const IN_SIGHT = 60;
@@ -61,20 +61,26 @@ export async function images(root, context) {
   let loading = false;
   let turn = 0;
   const regions = new Set();
+  let cold = new Map();
+  let drawn = null;
   const told = h("div");
+  const frozen = h("div");
   const count = h("p", { class: "soft", role: "status" });
   const regionFilter = h("div");
   const grid = new Grid({
-    label: "Images and regions", firstColumn: "Image", renderName: fillName, renderCell: fillCell,
+    label: "Images and regions", firstColumn: "Image", renderHead: (region) => frozenMark(cold.get(region)),
+    renderName: fillName, renderCell: fillCell,
     key: (image) => image.id, open: (image) => { location.hash = `#/images/${encodeURIComponent(image.id)}`; },
     onEnd: () => more(),
   });
   root.append(h("h1", null, "Images"), h("div", { class: "bar-of-filters" },
     select("State", STATES, filters.state, (value) => { filters.state = value; reload(); }), regionFilter,
-    select("Order", SORTS, filters.sort, (value) => { filters.sort = value; reload(); })), told, grid.node, count);
+    select("Order", SORTS, filters.sort, (value) => { filters.sort = value; reload(); })), told, frozen, grid.node, count);
 
   function drawRegions() {
     const names = [...regions].sort();
+    if (names.join("\n") === drawn) return; // who is choosing one is not disturbed
+    drawn = names.join("\n");
     grid.setColumns(names);
     regionFilter.replaceChildren(select("In region", [["", "any region"], ...names.map((each) => [each, shown(each)])],
       filters.region, (value) => { filters.region = value; reload(); }));
@@ -151,13 +157,30 @@ export async function images(root, context) {
     change(event.detail);
     if (event.detail.some((image) => !index.has(image.id)) && !filters.state && !next && !loading) refresh();
   };
-  context.live.addEventListener("images", onImages);
-  if (context.may("regions:list")) {
-    const all = await get("v1/regions");
-    for (const region of all.regions) if (!region.cascading) regions.add(region.name);
+
+  function learn(list) {
+    for (const region of list.filter((each) => !each.cascading)) regions.add(region.name);
+    drawRegions();
+    const now = list.filter((each) => each.frozen);
+    const looks = JSON.stringify(now.map((each) => [each.name, each.frozen]));
+    if (looks === frozen.looks) return;
+    frozen.looks = looks;
+    cold = new Map(now.map((each) => [each.name, each]));
+    frozen.replaceChildren(...now.map((each) => h("div", { class: "note" }, whyFrozen(each))));
+    grid.drawHead();
   }
-  drawRegions();
+
+  const onRegions = (event) => learn(event.detail);
+  context.live.addEventListener("images", onImages);
+  context.live.addEventListener("regions", onRegions);
+  if (context.may("regions:list")) learn((await get("v1/regions")).regions);
+  else drawRegions();
   await work("v1/images", query(), turn);
   const end = every(10, refresh);
-  return () => { context.live.removeEventListener("images", onImages); end(); grid.dispose(); };
+  return () => {
+    context.live.removeEventListener("images", onImages);
+    context.live.removeEventListener("regions", onRegions);
+    end();
+    grid.dispose();
+  };
 }
