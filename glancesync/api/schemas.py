@@ -59,6 +59,8 @@ _SORT_DIR: Schema = {"type": "string", "enum": ["asc", "desc"], "description": "
 IMAGES_QUERY: dict[str, Schema] = {
     "limit": _LIMIT, "marker": IMAGE_ID, "region": TEXT, "reason_code": TOKEN,
     "state": {"type": "string", "enum": [state.value for state in ReplicaState]},
+    "deleted": {"type": "string", "enum": ["true", "false"],
+                "description": "false leaves out the images that are deleted in every region; true where not given"},
     "owner": {**TOKEN, "description": "a project id; for whoever may list the images of every project"},
     "sort_key": {"type": "string", "enum": list(IMAGE_KEYS)}, "sort_dir": _SORT_DIR,
 }
