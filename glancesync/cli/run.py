@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from keystoneauth1 import exceptions as ksa
+from openstack.exceptions import SDKException
 from osc_lib import exceptions as osc_errors
 from osc_lib.command import command
 
@@ -20,6 +22,9 @@ from glancesync.model.text import inert
 
 _IMAGES_AT_ONCE = 1000
 _TASKS = ("Image ID", "Region", "Task ID", "State", "Reason code", "Reason")
+#: What ends a command: a refusal, a login that fails, a catalog without us, Glance's own client in trouble.
+_TROUBLE = (osc_errors.CommandError, osc_errors.EndpointNotFound, osc_errors.AuthorizationFailure,
+            osc_errors.ClientException, ksa.ClientException, SDKException)
 _PLANS = ("Image ID", "Region", "State", "Reason code", "Actions", "Size", "Reason")
 
 
@@ -105,14 +110,20 @@ class Diff(_Chosen):
     Exit status: 0 no difference, 1 differences, 2 trouble.
     """
 
+    #: The client logs in before it runs a command and ends with 1 where it cannot, which is our word for differences:
+    #: `run` has it log in.
+    auth_required = False
+
     def take_action(self, given: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         return _PLANS, self._counted(given)
 
     def run(self, given: argparse.Namespace) -> int:
         self.count = 0
         try:
+            self.auth_required = True
+            self.app.prepare_to_run_command(self)
             super().run(given)
-        except osc_errors.CommandError as error:
+        except _TROUBLE as error:
             print(error, file=sys.stderr)
             return 2
         return 1 if self.count else 0

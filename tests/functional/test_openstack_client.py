@@ -86,6 +86,8 @@ def test_a_terminal_shows_a_bar(made: str, openstack: OpenStack) -> None:
 @pytest.mark.parametrize(("options", "command", "status", "words"), [
     (["--os-image-sync-endpoint", "http://127.0.0.1:1"], ["status"], 1, "Look whether the sync server runs"),
     (["--os-image-sync-endpoint", "http://127.0.0.1:1"], ["diff"], 2, "Look whether the sync server runs"),
+    (["--os-auth-url", "http://127.0.0.1:1"], ["diff"], 2, "Unable to establish connection"),
+    (["--os-password", "wrong"], ["diff"], 2, "requires authentication"),
     ([], ["status", "no such image"], 1, "Glance shows no image no such image here"),
     ([], ["run", "--region", "Nowhere"], 1, "there are RegionThree, RegionTwo"),
 ])

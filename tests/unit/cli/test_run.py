@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from osc_lib.exceptions import CommandError
+from keystoneauth1 import exceptions as ksa
+from openstack.exceptions import ConfigException
+from osc_lib.exceptions import CommandError, EndpointNotFound
 
 from glancesync.cli.plans import stands_out
 from glancesync.cli.run import Diff, Run
@@ -60,6 +62,16 @@ def test_diff_in_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console({ALL: [ForbiddenError("not you")]})
     assert console.run(Diff) == 2
     assert "not you Ask with the credentials of an administrator" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [
+    ksa.ConnectFailure("Keystone is away"), ksa.Unauthorized("Keystone is away"), EndpointNotFound("Keystone is away"),
+    ConfigException("Keystone is away")])
+def test_a_login_that_fails_is_no_difference(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console({ALL: [{"plan": []}]})
+    console.login_error = error
+    assert console.run(Diff) == 2
+    assert "Keystone is away" in capsys.readouterr().err
 
 
 def test_run_names_images_and_regions_and_tells_the_tasks() -> None:
