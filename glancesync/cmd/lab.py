@@ -112,6 +112,8 @@ def _status(lab: Lab, _options: argparse.Namespace) -> int:
 
 
 def _down(lab: Lab, options: argparse.Namespace) -> int:
+    if not lab.exists:
+        print(f"no lab in {lab.directory}")
     lab.down(keep=options.keep)
     return 0
 
