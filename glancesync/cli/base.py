@@ -49,11 +49,12 @@ class Speaks:
         except errors.GlanceSyncError as error:
             raise osc_errors.CommandError(sentence(error)) from error
 
-    def rows(self, path: str, name: str, query: Json | None = None, limit: int | None = None) -> Iterator[Json]:
+    def rows(self, path: str, name: str, query: Json | None = None, limit: int | None = None,
+             page_rows: int = PAGE) -> Iterator[Json]:
         """The rows of a listing, page after page, at most `limit`."""
         asked, left = dict(query or {}), limit
         while left is None or left > 0:
-            asked["limit"] = PAGE if left is None else min(left, PAGE)
+            asked["limit"] = page_rows if left is None else min(left, page_rows)
             page = self.asked(self.sync.get, path, asked)
             yield from page[name]
             if "next" not in page or not page[name]:

@@ -17,6 +17,8 @@ from glancesync.model.text import inert
 
 _LONG = ("Image ID", "Name", "Region", "State", "Progress", "Lag", "Reason code", "Reason")
 _ONE = ("Region", "State", "Progress", "Lag", "Reason code", "Reason", "Replica ID", "Digest", "Verified at")
+#: Each image comes with all of its regions: of a thousand the answer would be longer than the client takes.
+_PAGE_IMAGES = 200
 _POLL_SECONDS = 1.0
 
 
@@ -53,7 +55,7 @@ class Status(Speaks, command.Lister):
                  "owner": given.project, "marker": given.marker, **given.sort}
         if not given.deleted and given.state != "deleted":
             query["deleted"] = "false"
-        images = self.rows("/v1/images", "images", query, given.limit)
+        images = self.rows("/v1/images", "images", query, given.limit, _PAGE_IMAGES)
         if given.long:
             return _LONG, (row for image in images for row in _long_rows(given, image))
         return _matrix(given, list(images))

@@ -74,6 +74,10 @@ class Console:
         self._app = SimpleNamespace(client_manager=manager, stdout=self._stdout, options=SimpleNamespace(),
                                     command_manager=None, prepare_to_run_command=self._log_in)
 
+    def use(self, client: SyncClient) -> None:
+        """Another server than the canned one."""
+        self._app.client_manager.image_sync = client
+
     def _log_in(self, command: Any) -> None:
         """What the client does before a command that asks for it."""
         assert command.auth_required
