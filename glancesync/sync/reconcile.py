@@ -122,7 +122,7 @@ class Reconciler:
             LOG.warning("region %s is left out of this comparison: %s", region, error)
             side.report.error = str(error)
 
-    def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],  # noqa: PLR0913
+    def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],
                       records: Mapping[str, ReplicaRecord], members: Members, region: str) -> Iterator[Finding]:
         replica_members = Members(side.client)
         asked = {image_id: image for image_id, image in window.items()

@@ -91,7 +91,7 @@ def test_a_terminal_shows_a_bar(made: str, openstack: OpenStack) -> None:
     ([], ["status", "no such image"], 1, "Glance shows no image no such image here"),
     ([], ["run", "--region", "Nowhere"], 1, "there are RegionThree, RegionTwo"),
 ])
-def test_an_error_names_the_thing_and_the_next_step(  # noqa: PLR0917
+def test_an_error_names_the_thing_and_the_next_step(
         options: list[str], command: list[str], status: int, words: str, openstack: OpenStack, job: MainJob) -> None:
     answer = openstack.attempt(*options, "image", "sync", *command, user="admin")
     assert answer.returncode == status, answer
