@@ -26,9 +26,9 @@ from glancesync.model.text import inert
 
 LOG = logging.getLogger(__name__)
 _PROG = "glance-sync"
-_DESCRIPTION = ("The sync server: stays in the foreground and keeps the images of all regions in line until SIGTERM. Its "
-                "configuration is looked for in ~/.glance-sync, ~, /etc/glance-sync and /etc (glance-sync.conf), unless "
-                "--config-file names it; `glance-sync-manage config show` prints what it comes to.")
+_DESCRIPTION = ("The sync server: stays in the foreground and keeps the images of all regions in line until SIGTERM. "
+                "Its configuration is looked for in ~/.glance-sync, ~, /etc/glance-sync and /etc (glance-sync.conf), "
+                "unless --config-file names it; `glance-sync-manage config show` prints what it comes to.")
 _EPILOG = "Exit status: 0 stopped by a signal, 1 cannot start or go on, 2 wrong usage or configuration."
 _START_RETRY_SECONDS = 3.0
 _TURN_SECONDS = 5.0

@@ -40,6 +40,7 @@ export class Grid {
     this.#columns = columns;
     this.drawHead();
     this.node.setAttribute("aria-colcount", columns.length + 1);
+    this.node.style.setProperty("--columns", columns.length);
     for (const node of [...this.#nodes.values()]) node.remove();
     this.#nodes.clear();
     this.#spare = [];

@@ -46,8 +46,8 @@ export function frozenMark(region) {
 
 export function whyFrozen(region) {
   const { since, reason } = region.frozen;
-  return ["Nothing is written to ", name(region.name), ", its tasks wait: frozen since ", time(since),
-    reason ? [": ", long(reason)] : null];
+  return [name(region.name), " is frozen since ", time(since), ": nothing is written there, its tasks wait. ",
+    reason ? long(reason) : null];
 }
 
 // 0 to 100, null where it says nothing.

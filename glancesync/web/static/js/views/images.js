@@ -34,7 +34,7 @@ function fillCell(image, region, cell) {
   if (!cell.parts) {
     const filling = h("span", { class: "fill" });
     const mark = h("span", { "aria-hidden": "true" });
-    const label = h("span");
+    const label = h("span", { class: "text" });
     const badge = h("span", { class: "state" }, filling, mark, label);
     cell.replaceChildren(badge);
     cell.parts = { filling, mark, label, badge };
