@@ -6,13 +6,13 @@ const STATES = {
   in_sync: ["good", "✓", "in sync"], copying: ["busy", "▸", "copying"], waiting: ["idle", "…", "waiting"],
   failed: ["bad", "✕", "failed"], conflict: ["warn", "!", "conflict"], contested: ["warn", "!", "contested"],
   source_missing: ["warn", "?", "source missing"], deleted: ["idle", "–", "deleted"],
-  unwanted: ["idle", "·", "unwanted"], parked: ["warn", "‖", "parked"],
+  unwanted: ["idle", "·", "unwanted"], cannot_travel: ["idle", "⊘", "cannot travel"], parked: ["warn", "‖", "parked"],
   running: ["busy", "▸", "running"], done: ["good", "✓", "done"], cancelled: ["idle", "–", "cancelled"],
   retry: ["warn", "↻", "retry"], waited: ["idle", "…", "waited"], released: ["idle", "…", "released"],
   lost: ["bad", "✕", "lost"],
 };
 export const REPLICA_STATES = ["in_sync", "copying", "waiting", "failed", "conflict", "contested", "source_missing",
-  "unwanted", "parked", "deleted"];
+  "unwanted", "cannot_travel", "parked", "deleted"];
 export const TASK_STATES = ["waiting", "running", "done", "failed", "cancelled"];
 
 export function kind(state) {
