@@ -31,6 +31,17 @@ _PLANS = ("Image ID", "Region", "State", "Reason code", "Actions", "Size", "Reas
 class _Chosen(Speaks, command.Lister):
     """What `run` and `diff` share: which images and regions."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Regions that a dry run could not compare, and why.
+        self.left_out: dict[str, str] = {}
+
+    def tell_left_out(self) -> bool:
+        """Say which regions were not compared; whether there are any."""
+        for name, reason in self.left_out.items():
+            print(f"{inert(name)} was not compared to its end and may differ: {inert(reason)}", file=sys.stderr)
+        return bool(self.left_out)
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("image", metavar="<image>", nargs="*", help="Images (names or ids; default: all)")
@@ -60,7 +71,7 @@ class _Chosen(Speaks, command.Lister):
     def plans(self, given: argparse.Namespace) -> Iterator[Json]:
         """What a run would do, where it would do something or cannot."""
         for body in self.bodies(given):
-            yield from filter(stands_out, self.plan(body))
+            yield from filter(stands_out, self.plan(body, self.left_out))
 
     def _listed(self, filters: dict[str, str]) -> list[str]:
         glance = self.app.client_manager.image
@@ -70,7 +81,8 @@ class _Chosen(Speaks, command.Lister):
 class Run(_Chosen):
     """Compare images with their replicas and bring the replicas in line.
 
-    Exit status: 0 done (queued, without --wait), 1 with --wait when something did not come in sync.
+    Exit status: 0 done (queued, without --wait), 1 with --wait when something did not come in sync, with --dry-run when
+    a region could not be compared.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -93,7 +105,7 @@ class Run(_Chosen):
     def run(self, given: argparse.Namespace) -> int:
         self.ended: list[Json] = []
         status: int = super().run(given)
-        return status or int(any(task["state"] != "done" for task in self.ended))
+        return status or int(self.tell_left_out() or any(task["state"] != "done" for task in self.ended))
 
     def _follow(self, tasks: Sequence[Json]) -> list[Json]:
         clock = SystemClock()
@@ -107,7 +119,7 @@ class Diff(_Chosen):
     """List every image and region that differ, and what a run would do about it. Changes nothing.
 
     Images of a region that are not ours are named, too, and are no difference.
-    Exit status: 0 no difference, 1 differences, 2 trouble.
+    Exit status: 0 no difference, 1 differences, 2 trouble, or a region could not be compared.
     """
 
     #: The client logs in before it runs a command and ends with 1 where it cannot, which is our word for differences:
@@ -126,7 +138,7 @@ class Diff(_Chosen):
         except _TROUBLE as error:
             print(error, file=sys.stderr)
             return 2
-        return 1 if self.count else 0
+        return 2 if self.tell_left_out() else int(self.count > 0)
 
     def _counted(self, given: argparse.Namespace) -> Iterator[Sequence[Any]]:
         for plan in self.plans(given):

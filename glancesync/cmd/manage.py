@@ -221,8 +221,8 @@ def _conflict_choose(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
 
 def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
     service = _open(conf).service
+    report = PassReport()
     if not given.dry_run:
-        report = PassReport()
         service.check_regions(given.region)
         service.reconcile(report, regions=given.region)
         for name, seen in sorted(report.regions.items()):
@@ -235,13 +235,21 @@ def _reconcile(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
         print(f"{report.tasks} tasks are queued for the server")
         return 1 if any(seen.error for seen in report.regions.values()) else 0
     shown = foreign = 0
-    for plan in service.plan_all(regions=given.region):  # printed as it goes: there may be millions
+    for plan in service.plan_all(regions=given.region, report=report):  # printed as it goes: there may be millions
         shown, foreign = shown + 1, foreign + (plan["reason_code"] == Code.FOREIGN)
         actions = ", ".join(action["action"] for action in plan["actions"]) or "nothing to do"
         reason = inert(plan["reason"])
         print(f"{plan['image_id']}  {inert(plan['region'])}  {plan['reason_code']}: {actions} ({reason})")
     print(f"{shown - foreign} pairs of image and region stand out, {foreign} images are not ours")
-    return 1 if shown > foreign else 0
+    return _print_left_out(report) or int(shown > foreign)
+
+
+def _print_left_out(report: PassReport) -> int:
+    """1 where a region was not compared to its end."""
+    left_out = {name: seen.error for name, seen in sorted(report.regions.items()) if seen.error}
+    for name, reason in left_out.items():
+        print(f"{inert(name)} was not compared to its end and may differ: {inert(reason)}")
+    return int(bool(left_out))
 
 
 if __name__ == "__main__":

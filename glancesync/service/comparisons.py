@@ -9,7 +9,7 @@ from typing import Any
 
 from glancesync.model.task import Pair, Submission, Task, Trigger
 from glancesync.service.door import Door
-from glancesync.service.plans import plan_view, read_page
+from glancesync.service.plans import PlanPage, plan_view, read_page
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.findings import Finding, PassReport
@@ -67,16 +67,14 @@ class Comparisons:
         return [plan_view(image_id, name, self._converger.plan(image_id, name))
                 for image_id in image_ids for name in names]
 
-    def plan_all(self, *, regions: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    def plan_all(self, *, regions: Sequence[str] | None, report: PassReport) -> Iterator[dict[str, Any]]:
         """What comparing everything would find, lazily. Changes nothing."""
         return (plan_view(each.image_id, each.region, each.plan)
-                for each in self._reconciler.compare(PassReport(), regions=regions, dry=True))
+                for each in self._reconciler.compare(report, regions=regions, dry=True))
 
-    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
-                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """As `plan_all`, at most `limit` of it, and the marker to go on from, None at the end. Each page lists the
-        regions from their beginning, and compares from the marker on. Raises InvalidInputError for no marker of ours.
-        """
+    def plan_page(self, *, regions: Sequence[str] | None, limit: int, marker: str | None) -> PlanPage:
+        """As `plan_all`, at most `limit` of it. Each page lists the regions from their beginning, and compares from the
+        marker on. Raises InvalidInputError for no marker of ours."""
         return read_page(self._reconciler, regions=regions, limit=limit, marker=marker)
 
     def _settle_missing(self, report: PassReport) -> list[Pair]:

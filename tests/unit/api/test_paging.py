@@ -130,6 +130,7 @@ def test_a_dry_run_of_everything_comes_in_pages(admin: Caller, service: FakeServ
     """The link is asked with the same body; it says where to go on and how much to show."""
     first = admin("POST", "/v1/sync?limit=2", {"dry_run": True})
     assert first.json["next"].startswith("/v1/sync?limit=2&marker=")
+    assert first.json["left_out"] == [{"region": "RegionThree", "reason": "no answer"}]
     second = admin("POST", first.json["next"], {"dry_run": True})
     assert "next" not in second.json
     asked = [(arguments["limit"], arguments["marker"]) for name, arguments in service.calls if name == "plan_page"]

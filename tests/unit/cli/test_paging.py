@@ -20,6 +20,7 @@ from glancesync.cli.status import Status
 from glancesync.cli.task import TaskList
 from glancesync.client import SyncClient
 from glancesync.client.client import MAX_ANSWER_BYTES
+from glancesync.service.plans import PlanPage
 from tests.unit.api.fakes import CALLERS, FakeService, build_app, new_image, new_task
 from tests.unit.cli.console import Console
 
@@ -57,11 +58,12 @@ class ManyPlans(FakeService):
     """A comparison of everything comes page by page, and each page says where the next begins."""
 
     def plan_page(self, *, regions: Sequence[str] | None, limit: int,
-                  marker: str | None) -> tuple[list[Json], str | None]:
+                  marker: str | None) -> PlanPage:
         begin = int(marker.removeprefix(":")) if marker else 0
         ids = sorted(self.images)[begin:begin + limit]
         [plan] = self.plan(image_ids=[], regions=regions)
-        return [{**plan, "image_id": each} for each in ids], f":{begin + limit}" if begin + limit < MANY else None
+        return PlanPage(rows=[{**plan, "image_id": each} for each in ids], left_out={},
+                        marker=f":{begin + limit}" if begin + limit < MANY else None)
 
 
 @pytest.fixture

@@ -58,6 +58,16 @@ def test_an_image_that_is_not_ours_is_named_and_no_difference() -> None:
     assert IMAGE in console.out
 
 
+@pytest.mark.parametrize(("command", "options", "status"), [(Diff, [], 2), (Run, ["--dry-run"], 1)])
+@pytest.mark.parametrize("rows", [[], [plan()]])
+def test_a_region_that_could_not_be_compared_is_not_taken_for_equal(
+        command: type, options: list[str], status: int, rows: list[dict[str, Any]],
+        capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console({ALL: [{"plan": rows, "left_out": [{"region": "RegionTwo", "reason": "no \x1banswer"}]}]})
+    assert console.run(command, *options) == status
+    assert "RegionTwo was not compared to its end and may differ: no \\x1banswer" in capsys.readouterr().err
+
+
 def test_diff_in_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console({ALL: [ForbiddenError("not you")]})
     assert console.run(Diff) == 2

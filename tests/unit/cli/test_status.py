@@ -79,8 +79,11 @@ def test_a_name_that_says_nothing(images: list[tuple[str, str, bool]], word: str
 
 
 def test_a_refusal_names_the_request_and_the_next_step() -> None:
-    console = Console({LISTING: [RegionUnavailableError("no answer", request_id="req-7")]})
-    with pytest.raises(CommandError, match=r"no answer \(request req-7\) Look whether the sync server runs"):
+    console = Console({LISTING: [RegionUnavailableError("no answer")]})
+    with pytest.raises(CommandError, match=r"no answer Look whether the sync server runs"):
+        console.run(Status)
+    console = Console({LISTING: [RegionUnavailableError("Two gave no answer", request_id="req-7")]})
+    with pytest.raises(CommandError, match=r"no answer \(request req-7\) openstack image sync region list"):
         console.run(Status)
 
 
