@@ -47,7 +47,7 @@ export function frozenMark(region) {
 export function whyFrozen(region) {
   const { since, reason } = region.frozen;
   return [name(region.name), " is frozen since ", time(since), ": nothing is written there, its tasks wait. ",
-    reason ? long(reason) : null];
+    reason ? ["Reason: ", long(reason)] : null];
 }
 
 // 0 to 100, null where it says nothing.
