@@ -10,6 +10,7 @@ from glancesync.model.event import Event
 from glancesync.model.sort import Sort
 from glancesync.model.task import Run, Task, TaskFilter, Trigger
 from glancesync.service.conflicts import Chosen
+from glancesync.service.plans import PlanPage
 
 
 class SyncService(Protocol):
@@ -42,9 +43,8 @@ class SyncService(Protocol):
     def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
         """What a run would do, without doing it; one entry per image and region."""
 
-    def plan_page(self, *, regions: Sequence[str] | None, limit: int,
-                  marker: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """A page of what comparing everything would find, and the next one's marker."""
+    def plan_page(self, *, regions: Sequence[str] | None, limit: int, marker: str | None) -> PlanPage:
+        """A page of what comparing everything would find."""
 
     def list_images(self, *, limit: int, marker: str | None, owner: str | None, filters: dict[str, str],
                     sort: Sort) -> list[dict[str, Any]]:

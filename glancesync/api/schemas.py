@@ -59,6 +59,8 @@ _SORT_DIR: Schema = {"type": "string", "enum": ["asc", "desc"], "description": "
 IMAGES_QUERY: dict[str, Schema] = {
     "limit": _LIMIT, "marker": IMAGE_ID, "region": TEXT, "reason_code": TOKEN,
     "state": {"type": "string", "enum": [state.value for state in ReplicaState]},
+    "deleted": {"type": "string", "enum": ["true", "false"],
+                "description": "false leaves out the images that are deleted in every region; true where not given"},
     "owner": {**TOKEN, "description": "a project id; for whoever may list the images of every project"},
     "sort_key": {"type": "string", "enum": list(IMAGE_KEYS)}, "sort_dir": _SORT_DIR,
 }
@@ -189,7 +191,9 @@ VERSION = _row(version=_ref("Version"))
 HEALTH = _row(status=_STRING)
 DOCUMENT: Schema = {"type": "object"}
 SUBMITTED = _row(tasks=_list(_ref("TaskRef")))
-PLANS = _object(["plan"], plan=_list(_ref("Plan")), next={
+PLANS = _object(["plan"], plan=_list(_ref("Plan")), left_out={
+    **_list(_row(region=_STRING, reason=_STRING)),
+    "description": "of a dry run of everything: regions that could not be compared to their end"}, next={
     **_STRING, "description": "the next page of a dry run of everything; POST the same body there"})
 TASK = _row(task=_ref("Task"))
 TASK_WITH_RUNS = _row(task=_ref("Task"), runs=_list(_ref("Run")))

@@ -30,6 +30,7 @@ _NEXT_STEPS: Sequence[tuple[type[errors.GlanceSyncError], str]] = (
     (errors.TaskNotFoundError, "openstack image sync task list lists what is known."),
     (errors.RegionNotFoundError, "openstack image sync region list lists the regions."),
 )
+_REGION_STEP = "openstack image sync region list tells how the regions are; --region names those that are to be asked."
 
 
 class Speaks:
@@ -49,11 +50,12 @@ class Speaks:
         except errors.GlanceSyncError as error:
             raise osc_errors.CommandError(sentence(error)) from error
 
-    def rows(self, path: str, name: str, query: Json | None = None, limit: int | None = None) -> Iterator[Json]:
+    def rows(self, path: str, name: str, query: Json | None = None, limit: int | None = None,
+             page_rows: int = PAGE) -> Iterator[Json]:
         """The rows of a listing, page after page, at most `limit`."""
         asked, left = dict(query or {}), limit
         while left is None or left > 0:
-            asked["limit"] = PAGE if left is None else min(left, PAGE)
+            asked["limit"] = page_rows if left is None else min(left, page_rows)
             page = self.asked(self.sync.get, path, asked)
             yield from page[name]
             if "next" not in page or not page[name]:
@@ -61,11 +63,13 @@ class Speaks:
             asked["marker"] = page[name][-1]["id"]
             left = None if left is None else left - len(page[name])
 
-    def plan(self, body: Json) -> Iterator[Json]:
-        """The rows of a dry run, page after page."""
+    def plan(self, body: Json, left_out: dict[str, str]) -> Iterator[Json]:
+        """The rows of a dry run, page after page; `left_out` is filled with the regions that could not be compared, and
+        why."""
         query = "" if "image_ids" in body else f"limit={PAGE}"
         while True:
             page = self.asked(self.sync.sync, {**body, "dry_run": True}, query)
+            left_out.update((each["region"], each["reason"]) for each in page.get("left_out", ()))
             yield from page["plan"]
             if "next" not in page:
                 return
@@ -105,5 +109,7 @@ def shown(given: argparse.Namespace, value: str | None) -> str | None:
 def sentence(error: errors.GlanceSyncError) -> str:
     """The error, the request that it answers, and what to do next."""
     request = f" (request {error.request_id})" if error.request_id else ""
-    step = next((step for kind, step in _NEXT_STEPS if isinstance(error, kind)), "")
+    # What has a request's id was said by the sync server itself, of a region.
+    of_a_region = error.request_id is not None and isinstance(error, errors.RegionUnavailableError)
+    step = _REGION_STEP if of_a_region else next((step for kind, step in _NEXT_STEPS if isinstance(error, kind)), "")
     return f"{error}{request} {step}".rstrip()

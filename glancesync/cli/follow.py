@@ -2,11 +2,13 @@
 """Follows tasks until all of them rest. Called by `run --wait`; what it sees goes to a `progress` view."""
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from glancesync.clock import Clock
+from glancesync.exceptions import RegionFrozenError, RegionPausedError
 
 Json = dict[str, Any]
 
@@ -15,6 +17,9 @@ _LOOKS = 50
 _ROUND_SECONDS = 1.0
 #: So many failures in a row are waited through.
 _PATIENCE_ATTEMPTS = 3
+#: A task that was due when it was asked for may still tell why it had waited; in so many looks that is over.
+_LOOKS_LEFT_ALONE = 5
+_LEFT_ALONE = (RegionPausedError.code, RegionFrozenError.code)
 _RESTING = ("done", "failed", "cancelled")
 
 
@@ -45,7 +50,8 @@ class View(Protocol):
 
 
 class Follower:
-    """Asks for `tasks` (their ids and regions) until all rest. `get` answers a path with a query as SyncClient does.
+    """Asks for `tasks` (their ids and regions) until all rest, or wait for what may take for ever: a region that is
+    frozen or left alone, a task that failed again and again. `get` answers a path with a query as SyncClient does.
 
     A task that is asked for again meanwhile, by an event, is followed until it rests.
     """
@@ -54,6 +60,7 @@ class Follower:
         self._get = get
         self._clock = clock
         self._left = {str(task["id"]): task for task in tasks}
+        self._left_alone: Counter[str] = Counter()
         self.ended: list[Json] = []
         self.regions: dict[str, RegionCount] = {}
         for task in self._left.values():
@@ -83,13 +90,21 @@ class Follower:
         answer = self._get(f"/v1/tasks/{task_id}", None)
         task = answer["task"]
         known = self._left.pop(task_id)
-        if task["state"] not in _RESTING and not _gave_up(task):
+        if task["state"] not in _RESTING and not self._is_left_alone(task) and not _gave_up(task):
             self._left[task_id] = known  # behind the others, so that every one has its turn
             return
         count = self.regions[task["region"]]
         count.ended += 1
         count.ended_bytes += answer["runs"][0]["bytes_moved"] if answer["runs"] else 0
         self.ended.append(task)
+
+    def _is_left_alone(self, task: Json) -> bool:
+        """Its region gets no work now."""
+        if task["state"] != "waiting" or task["reason_code"] not in _LEFT_ALONE:
+            self._left_alone.pop(task["id"], None)
+            return False
+        self._left_alone[task["id"]] += 1
+        return self._left_alone[task["id"]] >= _LOOKS_LEFT_ALONE
 
 
 def _gave_up(task: Json) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from keystoneauth1.exceptions.catalog import CatalogException
 from osc_lib import exceptions, utils
 
 SERVICE_TYPE = "image-sync"
@@ -34,8 +35,11 @@ def make_client(instance: Any) -> Any:
 
 def _endpoint(instance: Any) -> str:
     named = instance.get_configuration().get("image_sync_endpoint")
-    found = named or instance.get_endpoint_for_service_type(
-        SERVICE_TYPE, region_name=instance.region_name, interface=instance.interface)
+    try:
+        found = named or instance.get_endpoint_for_service_type(
+            SERVICE_TYPE, region_name=instance.region_name, interface=instance.interface)
+    except CatalogException:  # its own text names no next step
+        found = None
     if not found:
         where = f" in region {instance.region_name}" if instance.region_name else ""
         raise exceptions.EndpointNotFound(

@@ -12,6 +12,9 @@ from osc_lib.command import command
 from glancesync.cli.base import RAW_FORMATS, Json, Speaks
 from glancesync.model.text import inert
 
+#: As the page has it; a breaker's own words say the opposite to who does not know it. `region show` has both.
+_HEALTH = {"closed": "well", "half_open": "on trial", "open": "left alone"}
+
 
 class RegionList(Speaks, command.Lister):
     """List the regions with their endpoints and the number of images by state."""
@@ -79,7 +82,10 @@ def _health(region: Json) -> str:
     if region["frozen"]:
         return f"frozen since {region['frozen']['since']}"
     breaker = region.get("breaker")
-    return str(breaker["state"]) if breaker else "-"
+    state = str(breaker["state"]) if breaker else "-"
+    if region.get("problems") and state != "open":
+        return "not seen whole"
+    return _HEALTH.get(state, state)
 
 
 def _counts(given: argparse.Namespace, region: Json) -> Any:

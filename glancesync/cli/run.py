@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from keystoneauth1 import exceptions as ksa
+from openstack.exceptions import SDKException
 from osc_lib import exceptions as osc_errors
 from osc_lib.command import command
 
@@ -17,14 +19,29 @@ from glancesync.cli.follow import Follower
 from glancesync.cli.plans import is_difference, stands_out
 from glancesync.cli.progress import Bars, Lines
 from glancesync.clock import SystemClock
+from glancesync.model.text import inert
 
 _IMAGES_AT_ONCE = 1000
 _TASKS = ("Image ID", "Region", "Task ID", "State", "Reason code", "Reason")
+#: What ends a command: a refusal, a login that fails, a catalog without us, Glance's own client in trouble.
+_TROUBLE = (osc_errors.CommandError, osc_errors.EndpointNotFound, osc_errors.AuthorizationFailure,
+            osc_errors.ClientException, ksa.ClientException, SDKException)
 _PLANS = ("Image ID", "Region", "State", "Reason code", "Actions", "Size", "Reason")
 
 
 class _Chosen(Speaks, command.Lister):
     """What `run` and `diff` share: which images and regions."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Regions that a dry run could not compare, and why.
+        self.left_out: dict[str, str] = {}
+
+    def tell_left_out(self) -> bool:
+        """Say which regions were not compared; whether there are any."""
+        for name, reason in self.left_out.items():
+            print(f"{inert(name)} was not compared to its end and may differ: {inert(reason)}", file=sys.stderr)
+        return bool(self.left_out)
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -51,13 +68,14 @@ class _Chosen(Speaks, command.Lister):
     def plans(self, given: argparse.Namespace) -> Iterator[Json]:
         """What a run would do, where it would do something or cannot."""
         for body in self.bodies(given):
-            yield from filter(stands_out, self.plan(body))
+            yield from filter(stands_out, self.plan(body, self.left_out))
 
 
 class Run(_Chosen):
     """Compare images with their replicas and bring the replicas in line.
 
-    Exit status: 0 done (queued, without --wait), 1 with --wait when something did not come in sync.
+    Exit status: 0 done (queued, without --wait), 1 with --wait when something did not come in sync, with --dry-run when
+    a region could not be compared.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -80,7 +98,7 @@ class Run(_Chosen):
     def run(self, given: argparse.Namespace) -> int:
         self.ended: list[Json] = []
         status: int = super().run(given)
-        return status or int(any(task["state"] != "done" for task in self.ended))
+        return status or int(self.tell_left_out() or any(task["state"] != "done" for task in self.ended))
 
     def _follow(self, tasks: Sequence[Json]) -> list[Json]:
         clock = SystemClock()
@@ -94,8 +112,12 @@ class Diff(_Chosen):
     """List every image and region that differ, and what a run would do about it. Changes nothing.
 
     Images of a region that are not ours are named, too, and are no difference.
-    Exit status: 0 no difference, 1 differences, 2 trouble.
+    Exit status: 0 no difference, 1 differences, 2 trouble, or a region could not be compared.
     """
+
+    #: The client logs in before it runs a command and ends with 1 where it cannot, which is our word for differences:
+    #: `run` has it log in.
+    auth_required = False
 
     def take_action(self, given: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         return _PLANS, self._counted(given)
@@ -103,11 +125,13 @@ class Diff(_Chosen):
     def run(self, given: argparse.Namespace) -> int:
         self.count = 0
         try:
+            self.auth_required = True
+            self.app.prepare_to_run_command(self)
             super().run(given)
-        except osc_errors.CommandError as error:
+        except _TROUBLE as error:
             print(error, file=sys.stderr)
             return 2
-        return 1 if self.count else 0
+        return 2 if self.tell_left_out() else int(self.count > 0)
 
     def _counted(self, given: argparse.Namespace) -> Iterator[Sequence[Any]]:
         for plan in self.plans(given):

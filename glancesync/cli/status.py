@@ -17,6 +17,8 @@ from glancesync.model.text import inert
 
 _LONG = ("Image ID", "Name", "Region", "State", "Progress", "Lag", "Reason code", "Reason")
 _ONE = ("Region", "State", "Progress", "Lag", "Reason code", "Reason", "Replica ID", "Digest", "Verified at")
+#: Each image comes with all of its regions: of a thousand the answer would be longer than the client takes.
+_PAGE_IMAGES = 200
 _POLL_SECONDS = 1.0
 
 
@@ -34,6 +36,7 @@ class Status(Speaks, command.Lister):
                             "only this region of them")
         parser.add_argument("--state", metavar="<state>", help="Only images that are in this state in a region: "
                             "in_sync, waiting, copying, failed, conflict, ...")
+        parser.add_argument("--deleted", action="store_true", help="Also images that are deleted in every region")
         parser.add_argument("--reason-code", metavar="<code>", help="Only images with this reason code in a region")
         parser.add_argument("--project", metavar="<project-id>", help="Only images of this project (admin)")
         parser.add_argument("--sort", metavar="<key>[:<direction>]", type=_sort, default={},
@@ -50,7 +53,9 @@ class Status(Speaks, command.Lister):
                                                                                                    each["region"])]
         query = {"region": given.region, "state": given.state, "reason_code": given.reason_code,
                  "owner": given.project, "marker": given.marker, **given.sort}
-        images = self.rows("/v1/images", "images", query, given.limit)
+        if not given.deleted and given.state != "deleted":
+            query["deleted"] = "false"
+        images = self.rows("/v1/images", "images", query, given.limit, _PAGE_IMAGES)
         if given.long:
             return _LONG, (row for image in images for row in _long_rows(given, image))
         return _matrix(given, list(images))

@@ -23,11 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def reconcile(server: Server, given: argparse.Namespace) -> int:
-    """1 when a region could not be compared to its end, with --dry-run when there is something to do."""
+    """1 when a region could not be compared to its end, with --dry-run also when there is something to do."""
     only = parse_rules(" ".join(given.filter)) if given.filter else None
-    if given.dry_run:
-        return _print_plans(server.service, given.region, only)
     report = PassReport()
+    if given.dry_run:
+        differ = _print_plans(server.service, given.region, only, report)
+        return _print_left_out(report) or differ
     server.service.check_regions(given.region)
     server.service.reconcile(report, regions=given.region, only=only)
     for name, seen in sorted(report.regions.items()):
@@ -47,16 +48,24 @@ def _print_region(name: str, seen: RegionReport, *, whole: bool) -> None:
         print(f"  and {seen.foreign - len(seen.foreign_ids)} more, which --dry-run lists")
 
 
-def _print_plans(service: Service, regions: list[str] | None, only: ImageRules | None) -> int:
+def _print_plans(service: Service, regions: list[str] | None, only: ImageRules | None, report: PassReport) -> int:
     """As it goes: there may be millions."""
     shown = foreign = 0
-    for plan in service.plan_all(regions=regions, only=only):
+    for plan in service.plan_all(regions=regions, only=only, report=report):
         shown, foreign = shown + 1, foreign + (plan["reason_code"] == Code.FOREIGN)
         actions = ", ".join(action["action"] for action in plan["actions"]) or "nothing to do"
         reason = inert(plan["reason"])
         print(f"{plan['image_id']}  {inert(plan['region'])}  {plan['reason_code']}: {actions} ({reason})")
     print(f"{shown - foreign} pairs of image and region stand out, {foreign} images are not ours")
     return 1 if shown > foreign else 0
+
+
+def _print_left_out(report: PassReport) -> int:
+    """1 where a region was not compared to its end."""
+    left_out = {name: seen.error for name, seen in sorted(report.regions.items()) if seen.error}
+    for name, reason in left_out.items():
+        print(f"{inert(name)} was not compared to its end and may differ: {inert(reason)}")
+    return int(bool(left_out))
 
 
 def _condition(text: str) -> str:

@@ -26,6 +26,10 @@ from glancesync.model.text import inert
 
 LOG = logging.getLogger(__name__)
 _PROG = "glance-sync"
+_DESCRIPTION = ("The sync server: stays in the foreground and keeps the images of all regions in line until SIGTERM. "
+                "Its configuration is looked for in ~/.glance-sync, ~, /etc/glance-sync and /etc (glance-sync.conf), "
+                "unless --config-file names it; `glance-sync-manage config show` prints what it comes to.")
+_EPILOG = "Exit status: 0 stopped by a signal, 1 cannot start or go on, 2 wrong usage or configuration."
 _START_RETRY_SECONDS = 3.0
 _TURN_SECONDS = 5.0
 
@@ -33,7 +37,7 @@ _TURN_SECONDS = 5.0
 def run(arguments: Sequence[str]) -> int:
     """0 after a stop by signal, 2 when the configuration is wrong, 1 when the server cannot start or go on."""
     try:
-        conf = options.parse(arguments, prog=_PROG)
+        conf = options.parse(arguments, prog=_PROG, description=_DESCRIPTION, epilog=_EPILOG)
         log.setup(conf, _PROG, version=__version__)
         arrange_logs(conf)
         server = build(conf)

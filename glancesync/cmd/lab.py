@@ -85,6 +85,7 @@ def _up(lab: Lab, options: argparse.Namespace) -> int:
     lab.up(_lab_options(lab, options), with_server=not options.no_server)
     _status(lab, options)
     print(f"\ncredentials: {openrc_path(lab.directory)} (admin), {clouds_path(lab.directory)} (admin, demo, rival)")
+    print(f"export PATH={Path(sys.prefix) / 'bin'}:$PATH OS_CLIENT_CONFIG_FILE={clouds_path(lab.directory)}")
     return 0
 
 
@@ -112,6 +113,8 @@ def _status(lab: Lab, _options: argparse.Namespace) -> int:
 
 
 def _down(lab: Lab, options: argparse.Namespace) -> int:
+    if not lab.exists:
+        print(f"no lab in {lab.directory}")
     lab.down(keep=options.keep)
     return 0
 

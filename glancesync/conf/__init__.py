@@ -72,16 +72,18 @@ def new_conf() -> cfg.ConfigOpts:
     return conf
 
 
-def parse(arguments: Sequence[str], *, prog: str, conf: cfg.ConfigOpts | None = None) -> cfg.ConfigOpts:
-    """Parse a command line (`--config-file ...`) and its files. Raises ConfigurationError naming file, option and
-    allowed values; also for what nothing would read."""
+def parse(arguments: Sequence[str], *, prog: str, conf: cfg.ConfigOpts | None = None,
+          description: str | None = None, epilog: str | None = None) -> cfg.ConfigOpts:
+    """Parse a command line (`--config-file ...`) and its files; `--help` begins and ends with the two texts. Raises
+    ConfigurationError naming file, option and allowed values; also for what nothing would read."""
     from glancesync import __version__
     from glancesync.conf.given import read_given
 
     read_given(arguments, prog=prog)
     conf = conf or new_conf()
     try:
-        conf(list(arguments), project="glance-sync", prog=prog, version=__version__)
+        conf(list(arguments), project="glance-sync", prog=prog, version=__version__, description=description,
+             epilog=epilog)
     except cfg.Error as error:
         raise ConfigurationError(str(error)) from error
     return conf

@@ -9,7 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 
-class database_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function that it is
+class database_now(FunctionElement[float]):  # reads as the SQL function that it is
     """Seconds since the epoch on the database's clock, as a double."""
 
     name = "database_now"

@@ -58,7 +58,7 @@ class Sender:
     :param metrics_file: written for Prometheus as often as the status file
     """
 
-    def __init__(self, *, outbox: Outbox, connect: Callable[[], Client], clock: Clock,  # noqa: PLR0913
+    def __init__(self, *, outbox: Outbox, connect: Callable[[], Client], clock: Clock,
                  complaints: Complaints, jitter: Callable[[], float] = random.random,
                  metrics_file: Path | None = None) -> None:
         self.counters = Counters()

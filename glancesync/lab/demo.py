@@ -2,9 +2,11 @@
 """The demo: the main job happening on a real cloud, then the judge's verdict. Called by `glance-sync-lab demo`."""
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -175,12 +177,15 @@ def run_demo(lab: Lab, console: Console, *, once: bool) -> bool:
 
 def _tell_where(lab: Lab, console: Console) -> None:
     console.rule("the cloud runs on")
+    programs = Path(sys.prefix) / "bin"
     lines = [f"{'sync server':<14} {lab.server.url}", f"{'keystone':<14} {lab.keystone_url}",
              *(f"{region:<14} {lab.endpoint(region)}" for region in lab.regions),
-             f"{'admin':<14} . {openrc_path(lab.directory)}",
-             f"{'all users':<14} export OS_CLIENT_CONFIG_FILE={clouds_path(lab.directory)}",
+             f"{'page':<14} {lab.server.url}/web/",
+             f"{'admin, demo':<14} export PATH={programs}:$PATH OS_CLIENT_CONFIG_FILE={clouds_path(lab.directory)}",
+             f"{'':<14} openstack --os-cloud admin --os-region-name {lab.regions[0]} image sync status",
              f"{'':<14} openstack --os-cloud demo --os-region-name {lab.cascaded_regions[0]} image list",
-             f"{'end it':<14} glance-sync-lab down --dir {lab.directory}"]
+             f"{'passwords':<14} {clouds_path(lab.directory)}; for other shells (admin): {openrc_path(lab.directory)}",
+             f"{'end it':<14} {programs / 'glance-sync-lab'} down --dir {lab.directory}"]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 

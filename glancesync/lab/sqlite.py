@@ -41,11 +41,11 @@ class _Begun(threading.local):
     def __init__(self) -> None:
         self._open: weakref.WeakSet[Connection] = weakref.WeakSet()
 
-    def before(self, _connection: Connection, _cursor: object, statement: str,  # noqa: PLR0913, PLR0917 - SQLAlchemy's
+    def before(self, _connection: Connection, _cursor: object, statement: str,
                parameters: Any, _context: object, _executemany: bool) -> tuple[str, Any]:
         return ("BEGIN IMMEDIATE" if statement == "BEGIN" and not self._open else statement), parameters
 
-    def after(self, connection: Connection, _cursor: object, statement: str,  # noqa: PLR0913, PLR0917 - SQLAlchemy's
+    def after(self, connection: Connection, _cursor: object, statement: str,
               _parameters: object, _context: object, _executemany: bool) -> None:
         if statement in ("BEGIN", "BEGIN IMMEDIATE"):
             self._open.add(connection)

@@ -100,6 +100,8 @@ def _of_regions(regions: list[dict[str, Any]]) -> Iterator[Metric]:
                     ("region", "state"), (
                         ((region["name"], state.value), float(region["breaker"]["state"] == state.value))
                         for region in here for state in BreakerState))
+    yield _labelled("glance_sync_region_frozen", "1 while an operator has nothing written to a region.", ("region",),
+                    (((region["name"],), float(region["frozen"] is not None)) for region in here))
     yield _labelled("glance_sync_region_gone", "1 for a region that left the catalog and has records.", ("region",),
                     (((region["name"],), 1.0) for region in regions if region["gone_at"] is not None))
 

@@ -38,7 +38,7 @@ _NAMESAKES_PAGE = 100
 class GlanceRegion(RegionClient):
     """One Glance at `endpoint` (a URL without a version). Opens no connection before the first call."""
 
-    def __init__(self, *, region_name: str, endpoint: str, session: Session,  # noqa: PLR0913
+    def __init__(self, *, region_name: str, endpoint: str, session: Session,  # noqa: PLR0913 - by name
                  connect_timeout_seconds: float, read_timeout_seconds: float, idle_timeout_seconds: float,
                  call_timeout_seconds: float = 300) -> None:
         self.region_name = region_name

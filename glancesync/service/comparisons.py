@@ -10,7 +10,7 @@ from typing import Any
 from glancesync.conf.image_rules import ImageRules
 from glancesync.model.task import Pair, Submission, Task, Trigger
 from glancesync.service.door import Door
-from glancesync.service.plans import plan_view, read_page
+from glancesync.service.plans import PlanPage, plan_view, read_page
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.findings import Finding, PassReport
@@ -34,7 +34,7 @@ class Comparisons:
         self._door = door
         self._reconciler = Reconciler(context)
 
-    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,  # noqa: PLR0913
+    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
                   trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None,
                   only: ImageRules | None = None) -> list[Task]:
         """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
@@ -70,16 +70,16 @@ class Comparisons:
         return [plan_view(image_id, name, self._converger.plan(image_id, name))
                 for image_id in image_ids for name in names]
 
-    def plan_all(self, *, regions: Sequence[str] | None, only: ImageRules | None = None) -> Iterator[dict[str, Any]]:
+    def plan_all(self, *, regions: Sequence[str] | None, report: PassReport,
+                 only: ImageRules | None = None) -> Iterator[dict[str, Any]]:
         """What comparing everything would find, lazily. Changes nothing."""
         return (plan_view(each.image_id, each.region, each.plan)
-                for each in self._reconciler.compare(PassReport(), regions=regions, dry=True, only=only))
+                for each in self._reconciler.compare(report, regions=regions, dry=True, only=only))
 
     def plan_page(self, *, regions: Sequence[str] | None, limit: int, marker: str | None,
-                  only: ImageRules | None = None) -> tuple[list[dict[str, Any]], str | None]:
-        """As `plan_all`, at most `limit` of it, and the marker to go on from, None at the end. Each page lists the
-        regions from their beginning, and compares from the marker on. Raises InvalidInputError for no marker of ours.
-        """
+                  only: ImageRules | None = None) -> PlanPage:
+        """As `plan_all`, at most `limit` of it. Each page lists the regions from their beginning, and compares from the
+        marker on. Raises InvalidInputError for no marker of ours."""
         return read_page(self._reconciler, regions=regions, limit=limit, marker=marker, only=only)
 
     def _settle_missing(self, report: PassReport) -> list[Pair]:

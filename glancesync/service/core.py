@@ -23,6 +23,7 @@ from glancesync.service.door import Door
 from glancesync.service.events import store_events
 from glancesync.service.freezing import FrozenRegions
 from glancesync.service.live import LiveViews
+from glancesync.service.plans import PlanPage
 from glancesync.service.region_desk import RegionDesk
 from glancesync.service.statistics import Statistics, count_tasks
 from glancesync.service.views import ImageViews
@@ -168,15 +169,16 @@ class Service:
         return self._comparisons.plan(image_ids=image_ids, regions=regions)
 
     def plan_all(self, *, regions: Sequence[str] | None,
-                 only: ImageRules | None = None) -> Iterator[dict[str, Any]]:
-        """What comparing everything would find, lazily. Changes nothing. Raises RegionNotFoundError."""
+                 only: ImageRules | None = None, report: PassReport | None = None) -> Iterator[dict[str, Any]]:
+        """What comparing everything would find, lazily; `report` gets the figures. Changes nothing. Raises
+        RegionNotFoundError."""
         self._regions.check(regions)
-        return self._comparisons.plan_all(regions=regions, only=only)
+        return self._comparisons.plan_all(regions=regions, only=only, report=report or PassReport())
 
     def plan_page(self, *, regions: Sequence[str] | None, limit: int, marker: str | None,
-                  only: ImageRules | None = None) -> tuple[list[dict[str, Any]], str | None]:
-        """As `plan_all`, at most `limit` of it, and the marker to go on from, None at the end. Raises
-        RegionNotFoundError, and InvalidInputError for no marker of ours."""
+                  only: ImageRules | None = None) -> PlanPage:
+        """As `plan_all`, at most `limit` of it. Raises RegionNotFoundError, and InvalidInputError for no marker of
+        ours."""
         self._regions.check(regions)
         return self._comparisons.plan_page(regions=regions, limit=limit, marker=marker, only=only)
 

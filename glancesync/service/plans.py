@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from glancesync.conf.image_rules import ImageRules
 from glancesync.exceptions import InvalidInputError
 from glancesync.sync.actions import CopyBytes, describe
-from glancesync.sync.findings import PassReport
+from glancesync.sync.findings import Finding, PassReport
 from glancesync.sync.reconcile import Reconciler
 from glancesync.sync.situation import Plan
 
@@ -24,13 +25,32 @@ def plan_view(image_id: str, region: str, plan: Plan) -> dict[str, Any]:
             "reason": plan.reason, "actions": [describe(action) for action in plan.actions], "bytes": size}
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlanPage:
+    """`marker`: where the next page begins, None at the end. `left_out`: regions that could not be compared to their
+    end while this page was made, and why; what is not told of them may differ."""
+
+    rows: list[dict[str, Any]]
+    marker: str | None
+    left_out: dict[str, str]
+
+
 def read_page(reconciler: Reconciler, *, regions: Sequence[str] | None, limit: int, marker: str | None,
-              only: ImageRules | None = None) -> tuple[list[dict[str, Any]], str | None]:
-    """At most `limit` findings after the marker, and the marker of what follows (None: nothing does). A finding has no
-    place of its own in the order of all, but one in its window, and windows are in the order of ids."""
+              only: ImageRules | None = None) -> PlanPage:
+    """At most `limit` findings after the marker. A finding has no place of its own in the order of all, but one in its
+    window, and windows are in the order of ids."""
+    report = PassReport()
+    rows, following = _read(reconciler.compare(report, regions=regions, dry=True, after=_parse(marker)[0], only=only),
+                            marker=marker, limit=limit)
+    return PlanPage(rows=rows, marker=following, left_out={
+        name: seen.error for name, seen in sorted(report.regions.items()) if seen.error is not None})
+
+
+def _read(findings: Iterable[Finding], *, marker: str | None,
+          limit: int) -> tuple[list[dict[str, Any]], str | None]:
     after, shown = _parse(marker)
     window, number, found = after, 0, []
-    for finding in reconciler.compare(PassReport(), regions=regions, dry=True, after=after, only=only):
+    for finding in findings:
         if finding.window != window:
             window, number = finding.window, 0
         number += 1

@@ -30,7 +30,8 @@ class ImageViews:
 
     def list_images(self, *, limit: int, marker: str | None, owner: str | None, filters: Mapping[str, Any],
                     sort: Sort = BY_ID) -> list[dict[str, Any]]:
-        """`filters`: state, region, reason_code of at least one of its regions."""
+        """`filters`: state, region, reason_code of at least one of its regions; `deleted` is "false" for those that are
+        not deleted in at least one of them."""
         def work(connection: sa.Connection) -> list[dict[str, Any]]:
             key, identity = _sort_key(sort), replicas.c.image_id
             query = sa.select(identity).distinct().where(*_conditions(connection, filters)).limit(limit).order_by(
@@ -89,6 +90,8 @@ def _conditions(connection: sa.Connection, filters: Mapping[str, Any]) -> list[s
     """What is parked is so because of its region; the records keep what they said before."""
     gone, state = list(gone_regions(connection)), filters.get("state")
     found = [replicas.c[name] == filters[name] for name in ("region", "reason_code") if filters.get(name) is not None]
+    if filters.get("deleted") == "false":
+        found.append(replicas.c.state != ReplicaState.DELETED.value)
     if state == ReplicaState.PARKED.value:
         found.append(replicas.c.region.in_(gone))
     elif state is not None:

@@ -38,7 +38,7 @@ NO_STRANGER = dict.fromkeys(("stranger_id", "stranger_bytes", "differences", "ch
 class Executor:
     """Knows how each action is done; decides nothing."""
 
-    def __init__(self, *, records: ReplicaRecords, trust: SourceTrust, sight: RegionSight, tee: Tee,  # noqa: PLR0913
+    def __init__(self, *, records: ReplicaRecords, trust: SourceTrust, sight: RegionSight, tee: Tee,  # noqa: PLR0913 - by name
                  clock: Clock, new_id: Callable[[], str], meter: Meter | None = None) -> None:
         self._records = records
         self._trust = trust

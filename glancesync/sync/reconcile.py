@@ -78,7 +78,7 @@ class Reconciler:
                         yield replace(finding, window=begin)
             begin = last or begin
 
-    def _open(self, name: str, report: PassReport, *, dry: bool, after: str, turns: Turns | None,  # noqa: PLR0913
+    def _open(self, name: str, report: PassReport, *, dry: bool, after: str, turns: Turns | None,
               only: ImageRules | None) -> _Side:
         client, sight = self._directory.client(name), self._context.sight
         report.regions[name] = RegionReport()
@@ -127,7 +127,7 @@ class Reconciler:
             LOG.warning("region %s is left out of this comparison: %s", region, error)
             side.report.error = str(error)
 
-    def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],  # noqa: PLR0913
+    def _check_images(self, side: _Side, window: Mapping[str, Image], images: Mapping[str, Image],
                       records: Mapping[str, ReplicaRecord], members: Members, region: str) -> Iterator[Finding]:
         replica_members = Members(side.client)
         asked = {image_id: image for image_id, image in window.items()

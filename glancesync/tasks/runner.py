@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 class Runner:
     """`run` does the work: it returns how it ended, or raises."""
 
-    def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome],  # noqa: PLR0913
+    def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome],
                  settings: WorkerSettings, clock: Clock, gate: Gate, watch: RunWatch) -> None:
         self._queue = queue
         self._run = run
@@ -45,7 +45,7 @@ class Runner:
             if not isinstance(error, RunStoppedError):
                 LOG.debug("could not %s: %s", doing, error)
             return error
-        except (Exception, Timeout) as error:  # noqa: BLE001 - whatever it is, the other tasks must go on
+        except (Exception, Timeout) as error:  # whatever it is, the other tasks must go on
             self.internal_errors += 1
             LOG.exception("unexpected error, could not %s", doing)
             return error if isinstance(error, Exception) else TimeoutError(str(error))

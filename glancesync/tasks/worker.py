@@ -48,7 +48,7 @@ class Worker:
     """One per server process. `random` gives numbers from 0 to 1. Without a `gate` every region gets what fits; the
     `watch` is told of each run."""
 
-    def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome],  # noqa: PLR0913
+    def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome],  # noqa: PLR0913 - by name
                  settings: WorkerSettings, clock: Clock, random: Callable[[], float], gate: Gate | None = None,
                  watch: RunWatch | None = None) -> None:
         self._queue = queue

@@ -86,10 +86,12 @@ def test_a_terminal_shows_a_bar(made: str, openstack: OpenStack) -> None:
 @pytest.mark.parametrize(("options", "command", "status", "words"), [
     (["--os-image-sync-endpoint", "http://127.0.0.1:1"], ["status"], 1, "Look whether the sync server runs"),
     (["--os-image-sync-endpoint", "http://127.0.0.1:1"], ["diff"], 2, "Look whether the sync server runs"),
+    (["--os-auth-url", "http://127.0.0.1:1"], ["diff"], 2, "Unable to establish connection"),
+    (["--os-password", "wrong"], ["diff"], 2, "requires authentication"),
     ([], ["status", "no such image"], 1, "Glance shows no image no such image here"),
     ([], ["run", "--region", "Nowhere"], 1, "there are RegionThree, RegionTwo"),
 ])
-def test_an_error_names_the_thing_and_the_next_step(  # noqa: PLR0917
+def test_an_error_names_the_thing_and_the_next_step(
         options: list[str], command: list[str], status: int, words: str, openstack: OpenStack, job: MainJob) -> None:
     answer = openstack.attempt(*options, "image", "sync", *command, user="admin")
     assert answer.returncode == status, answer

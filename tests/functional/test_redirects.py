@@ -38,7 +38,7 @@ class Site:
         self.location: str | None = None
         self.requests: list[str] = []
 
-    def handler(site: Any) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def handler(site: Any) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_arguments: object) -> None:
                 """Nothing."""

@@ -36,7 +36,7 @@ def arrive(lab: Lab, visit: Callable[..., Visitor]) -> Callable[..., Visitor]:
 
 
 def _name(text: str) -> str:
-    """The page shows deleted images too, those of another run on a standing cloud among them."""
+    """Of this run alone: on a standing cloud the images of another may be on their way out."""
     return f"{text} {uuid.uuid4().hex[:8]}"
 
 

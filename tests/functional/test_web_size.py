@@ -134,6 +134,34 @@ def test_progress_moves_and_the_keyboard_goes_everywhere(visitor: Visitor) -> No
     visitor.assert_content()
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_each_state_stands_below_its_region(big: str, visit: Callable[..., Visitor], width: int) -> None:
+    visitor = visit(big, viewport={"width": width, "height": 800})
+    visitor.log_in("admin", "right", "admin")
+    visitor.open("images")
+    visitor.page.locator(".grid .body [role=row]").first.wait_for()
+    edges = visitor.page.evaluate("""[...document.querySelectorAll('.grid [role=row]:not([hidden])')].map(
+        (row) => [...row.children].map((cell) => Math.round(cell.getBoundingClientRect().left)).join())""")
+    assert len(edges) > 10
+    assert len(set(edges)) == 1, "the columns of all rows begin where those of the head do"
+
+
+def test_a_frozen_region_is_marked_where_it_is_shown(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("overview")
+    card = page.locator('[data-region="Region02"]')
+    card.locator(".state.frozen").wait_for()
+    assert "new disks" in card.inner_text()
+    assert page.locator(".state.frozen").count() == 1
+    visitor.picture("frozen-overview")
+    visitor.open("images")
+    page.get_by_role("columnheader", name="frozen: Region02").wait_for()
+    assert page.locator(".grid .ice").count() == 1
+    assert page.get_by_text("Region02 is frozen since").count() == 1
+    visitor.picture("frozen-images")
+    visitor.assert_content()
+
+
 @pytest.mark.parametrize("name", ["overview", "images", "tasks", "sync"])
 def test_nothing_is_wider_than_a_phone(big: str, visit: Callable[..., Visitor], name: str) -> None:
     visitor = visit(big, viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True)

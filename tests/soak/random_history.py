@@ -19,13 +19,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+# Run as a script, the root is not on the path before.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from glancesync.lab.cloud import Lab  # noqa: E402 - run as a script, the root is not on the path before
-from glancesync.lab.state import LabOptions  # noqa: E402
-from tests.fixtures.history import History, prepare_server  # noqa: E402
-from tests.fixtures.history_plan import Shape  # noqa: E402
-from tests.fixtures.history_report import Report  # noqa: E402
+from glancesync.lab.cloud import Lab
+from glancesync.lab.state import LabOptions
+from tests.fixtures.history import History, prepare_server
+from tests.fixtures.history_plan import Shape
+from tests.fixtures.history_report import Report
 
 #: Chapters whose images live at once.
 _KEPT = 2

@@ -9,7 +9,7 @@ from glancesync.model.sort import BY_ID
 
 
 def list_images(call: Call) -> Reply:
-    filters = {name: call.query[name] for name in ("state", "region", "reason_code") if name in call.query}
+    filters = {name: call.query[name] for name in ("state", "region", "reason_code", "deleted") if name in call.query}
     owner, sort = _owner(call), sort_of(call, BY_ID)
     if sort.key != BY_ID.key:
         _check_marker(call, owner)

@@ -38,5 +38,7 @@ def _plan(call: Call, *, image_ids: list[str] | None, regions: list[str] | None,
             raise InvalidInputError("limit and marker are for a dry run of everything, not of image_ids")
         return {"plan": call.service.plan(image_ids=image_ids, regions=regions)}
     limit = page_limit(call)
-    rows, marker = call.service.plan_page(regions=regions, limit=limit, marker=call.query.get("marker"), only=only)
-    return {"plan": rows} | ({"next": next_link(call, limit, marker)} if marker is not None else {})
+    found = call.service.plan_page(regions=regions, limit=limit, marker=call.query.get("marker"), only=only)
+    left_out = [{"region": name, "reason": reason} for name, reason in found.left_out.items()]
+    return {"plan": found.rows, "left_out": left_out} | (
+        {"next": next_link(call, limit, found.marker)} if found.marker is not None else {})

@@ -23,6 +23,7 @@ from glancesync.model.event import Event
 from glancesync.model.sort import Sort
 from glancesync.model.task import Run, Task, TaskFilter, TaskState, Trigger
 from glancesync.service.conflicts import Chosen
+from glancesync.service.plans import PlanPage
 
 PASTE_FILE = Path(__file__).parents[3] / "etc" / "glance-sync-paste.ini"
 OWN_IMAGE = "11111111-1111-4111-8111-111111111111"
@@ -108,9 +109,10 @@ class FakeService:
         return [new_task(OWN_TASK, image_id) for image_id in image_ids or [OWN_IMAGE]]
 
     def plan_page(self, *, regions: Sequence[str] | None, limit: int, marker: str | None,
-                  only: ImageRules | None = None) -> tuple[list[dict[str, Any]], str | None]:
+                  only: ImageRules | None = None) -> PlanPage:
         self._record("plan_page", regions=regions, limit=limit, marker=marker, only=only)
-        return self.plan(image_ids=[OWN_IMAGE], regions=regions), f"{OWN_IMAGE}:3" if marker is None else None
+        return PlanPage(rows=self.plan(image_ids=[OWN_IMAGE], regions=regions), left_out={"RegionThree": "no answer"},
+                        marker=f"{OWN_IMAGE}:3" if marker is None else None)
 
     def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
         self._record("plan", image_ids=image_ids, regions=regions)

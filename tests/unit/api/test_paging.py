@@ -48,9 +48,10 @@ def test_a_page_is_never_larger_than_configured(service: FakeService, tmp_path: 
 
 
 def test_filters_go_to_the_core_and_along_with_the_link(admin: Caller, service: FakeService) -> None:
-    answer = admin("GET", "/v1/images?limit=1&state=in_sync&region=Region%20Two&reason_code=x").json
+    answer = admin("GET", "/v1/images?limit=1&state=in_sync&region=Region%20Two&reason_code=x&deleted=false").json
     assert service.calls[0][1] == {"limit": 2, "marker": None, "owner": None,
-                                   "filters": {"state": "in_sync", "region": "Region Two", "reason_code": "x"},
+                                   "filters": {"state": "in_sync", "region": "Region Two", "reason_code": "x",
+                                               "deleted": "false"},
                                    "sort": BY_ID}
     admin("GET", answer["next"])
     assert service.calls[1][1] == {**service.calls[0][1], "marker": OWN_IMAGE}
@@ -129,6 +130,7 @@ def test_a_dry_run_of_everything_comes_in_pages(admin: Caller, service: FakeServ
     """The link is asked with the same body; it says where to go on and how much to show."""
     first = admin("POST", "/v1/sync?limit=2", {"dry_run": True})
     assert first.json["next"].startswith("/v1/sync?limit=2&marker=")
+    assert first.json["left_out"] == [{"region": "RegionThree", "reason": "no answer"}]
     second = admin("POST", first.json["next"], {"dry_run": True})
     assert "next" not in second.json
     asked = [(arguments["limit"], arguments["marker"]) for name, arguments in service.calls if name == "plan_page"]

@@ -69,9 +69,20 @@ class Console:
     def __init__(self, answers: dict[tuple[str, str], list[Any]], images: list[tuple[str, str, bool]] = []) -> None:  # noqa: B006
         self.server = CannedServer(answers)
         self._stdout = io.StringIO()
+        self.login_error: Exception | None = None
         manager = SimpleNamespace(image_sync=self.server, image=CannedGlance(images))
         self._app = SimpleNamespace(client_manager=manager, stdout=self._stdout, options=SimpleNamespace(),
-                                    command_manager=None)
+                                    command_manager=None, prepare_to_run_command=self._log_in)
+
+    def use(self, client: SyncClient) -> None:
+        """Another server than the canned one."""
+        self._app.client_manager.image_sync = client
+
+    def _log_in(self, command: Any) -> None:
+        """What the client does before a command that asks for it."""
+        assert command.auth_required
+        if self.login_error is not None:
+            raise self.login_error
 
     def run(self, command: type, *arguments: str) -> int:
         made = command(self._app, argparse.Namespace())

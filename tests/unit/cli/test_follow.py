@@ -59,6 +59,20 @@ def test_few_failures_are_waited_through() -> None:
     assert follow({"a": [task("a", state="waiting", attempts=1), task("a")]})[0] == ["done"]
 
 
+LEFT_ALONE = task("a", state="waiting", run_again=True, reason_code="region_frozen")
+
+
+@pytest.mark.parametrize("code", ["region_frozen", "region_paused"])
+def test_nobody_waits_for_a_region_that_gets_no_work(code: str) -> None:
+    states, follower = follow({"a": [{**LEFT_ALONE, "reason_code": code}]})
+    assert (states, follower.ended[0]["reason_code"]) == (["waiting"], code)
+
+
+def test_why_a_task_waited_before_it_was_asked_for_ends_nothing() -> None:
+    waited = task("a", state="waiting", run_again=True, reason_code="region_unavailable")
+    assert follow({"a": [LEFT_ALONE] * 4 + [waited] + [LEFT_ALONE] * 4 + [task("a")]})[0] == ["done"]
+
+
 def test_a_round_asks_for_a_bounded_number() -> None:
     lives = {f"t{number}": [task(f"t{number}", state="waiting", run_again=True), task(f"t{number}")]
              for number in range(120)}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from osc_lib.exceptions import CommandError
+from keystoneauth1 import exceptions as ksa
+from openstack.exceptions import ConfigException
+from osc_lib.exceptions import CommandError, EndpointNotFound
 
 from glancesync.cli.plans import stands_out
 from glancesync.cli.run import Diff, Run
@@ -57,10 +59,30 @@ def test_an_image_that_is_not_ours_is_named_and_no_difference() -> None:
     assert IMAGE in console.out
 
 
+@pytest.mark.parametrize(("command", "options", "status"), [(Diff, [], 2), (Run, ["--dry-run"], 1)])
+@pytest.mark.parametrize("rows", [[], [plan()]])
+def test_a_region_that_could_not_be_compared_is_not_taken_for_equal(
+        command: type, options: list[str], status: int, rows: list[dict[str, Any]],
+        capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console({ALL: [{"plan": rows, "left_out": [{"region": "RegionTwo", "reason": "no \x1banswer"}]}]})
+    assert console.run(command, *options) == status
+    assert "RegionTwo was not compared to its end and may differ: no \\x1banswer" in capsys.readouterr().err
+
+
 def test_diff_in_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console({ALL: [ForbiddenError("not you")]})
     assert console.run(Diff) == 2
     assert "not you Ask with the credentials of an administrator" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [
+    ksa.ConnectFailure("Keystone is away"), ksa.Unauthorized("Keystone is away"), EndpointNotFound("Keystone is away"),
+    ConfigException("Keystone is away")])
+def test_a_login_that_fails_is_no_difference(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console({ALL: [{"plan": []}]})
+    console.login_error = error
+    assert console.run(Diff) == 2
+    assert "Keystone is away" in capsys.readouterr().err
 
 
 def test_run_names_images_and_regions_and_tells_the_tasks() -> None:

@@ -44,11 +44,22 @@ def test_long_listings_are_paged_and_limited() -> None:
              {"images": [image(replica(), image_id=OTHER)]}]
     console = Console({LISTING: pages})
     console.run(Status, "--limit", "2", "--state", "failed", "--sort", "name:desc", "--region", "RegionTwo")
-    query = {"region": "RegionTwo", "state": "failed", "sort_key": "name", "sort_dir": "desc"}
+    query = {"region": "RegionTwo", "state": "failed", "sort_key": "name", "sort_dir": "desc",
+             "deleted": "false"}
     assert [content for _, _, content in console.server.asked] == [
         {**query, "limit": 2}, {**query, "limit": 1, "marker": IMAGE}]
     assert IMAGE in console.out
     assert OTHER in console.out
+
+
+@pytest.mark.parametrize(("options", "query"), [
+    ([], {"deleted": "false"}), (["--deleted"], {}), (["--state", "deleted"], {"state": "deleted"}),
+    (["--state", "failed"], {"state": "failed", "deleted": "false"})])
+def test_what_is_deleted_everywhere_is_listed_when_asked_for(options: list[str], query: dict[str, str]) -> None:
+    console = Console({LISTING: [{"images": []}]})
+    console.run(Status, *options)
+    [(_, _, asked)] = console.server.asked
+    assert {name: value for name, value in asked.items() if name in ("state", "deleted")} == query
 
 
 def test_one_image_by_its_name_hidden_or_not() -> None:
@@ -68,8 +79,11 @@ def test_a_name_that_says_nothing(images: list[tuple[str, str, bool]], word: str
 
 
 def test_a_refusal_names_the_request_and_the_next_step() -> None:
-    console = Console({LISTING: [RegionUnavailableError("no answer", request_id="req-7")]})
-    with pytest.raises(CommandError, match=r"no answer \(request req-7\) Look whether the sync server runs"):
+    console = Console({LISTING: [RegionUnavailableError("no answer")]})
+    with pytest.raises(CommandError, match=r"no answer Look whether the sync server runs"):
+        console.run(Status)
+    console = Console({LISTING: [RegionUnavailableError("Two gave no answer", request_id="req-7")]})
+    with pytest.raises(CommandError, match=r"no answer \(request req-7\) openstack image sync region list"):
         console.run(Status)
 
 

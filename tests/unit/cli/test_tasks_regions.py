@@ -65,13 +65,18 @@ def test_every_task_named_is_tried() -> None:
 def test_regions_and_their_health() -> None:
     console = Console({REGIONS: [{"regions": [
         region("One", cascading=True, images={}), region("Two", breaker={"state": "open"}),
-        region("Three", endpoint=None, gone_at="then"), region("Four", frozen={"since": "then"})]}]})
+        region("Three", endpoint=None, gone_at="then"), region("Four", frozen={"since": "then"}),
+        region("Five", breaker={"state": "closed"}), region("Six", breaker={"state": "half_open"}),
+        region("Seven", breaker={"state": "closed"}, problems=["it hides images"])]}]})
     console.run(RegionList, "-f", "json")
     assert [list(row.values()) for row in json.loads(console.out)] == [
         ["One", "cascading", "http://One", "-", {}],
-        ["Two", "cascaded", "http://Two", "open", {"in_sync": 2, "failed": 1}],
+        ["Two", "cascaded", "http://Two", "left alone", {"in_sync": 2, "failed": 1}],
         ["Three", "cascaded", None, "gone from the catalog since then", {"in_sync": 2, "failed": 1}],
-        ["Four", "cascaded", "http://Four", "frozen since then", {"in_sync": 2, "failed": 1}]]
+        ["Four", "cascaded", "http://Four", "frozen since then", {"in_sync": 2, "failed": 1}],
+        ["Five", "cascaded", "http://Five", "well", {"in_sync": 2, "failed": 1}],
+        ["Six", "cascaded", "http://Six", "on trial", {"in_sync": 2, "failed": 1}],
+        ["Seven", "cascaded", "http://Seven", "not seen whole", {"in_sync": 2, "failed": 1}]]
 
 
 def test_freeze_and_thaw() -> None:

@@ -51,3 +51,11 @@ def test_the_shipped_example_is_accepted():
     example = SAMPLE.parent / "glance-sync.conf"
     conf = options.parse([f"--config-file={example}"], prog="glance-sync")
     assert options.read_settings(conf).sync.cascading_region == "RegionOne"
+
+
+def test_the_help_says_what_the_program_is_and_its_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options.parse(["--help"], prog="glance-sync", description="What it is.", epilog="Exit status: 0.")
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert said.index("What it is.") < said.index("options:") < said.index("Exit status: 0.")

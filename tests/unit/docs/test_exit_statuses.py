@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from glancesync.cmd import manage
+from glancesync.cmd import lab, manage
 from tests.fixtures.doc_commands import ROOT
 
 PAGE = (ROOT / "docs/commands.md").read_text("utf-8")
@@ -33,7 +33,8 @@ MANAGE = sorted(manage_commands(manage._parser()))
 
 def test_every_command_has_its_row() -> None:
     ours = [f"openstack {each.name.replace('_', ' ')}" for each in entry_points(group="openstack.image_sync.v1")]
-    for command in [*ours, *(f"glance-sync-manage {name}" for name in MANAGE)]:
+    labs = [f"glance-sync-lab {name}" for name in manage_commands(lab._parser())]
+    for command in [*ours, *labs, *(f"glance-sync-manage {name}" for name in MANAGE)]:
         assert re.search(rf"^\| `{re.escape(command)}\b", PAGE, re.MULTILINE), f"docs/commands.md lacks {command}"
 
 

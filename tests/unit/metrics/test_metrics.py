@@ -46,11 +46,11 @@ class Source:
                           replicas={"Two": {"in_sync": 5, "failed": 1}}, deletions_held=True)
 
     def list_regions(self) -> list[dict[str, Any]]:
-        breaker = {"state": "closed"}
-        return [{"name": "One", "gone_at": None, "breaker": breaker, "problems": []},
-                {"name": "Two", "gone_at": None, "breaker": {"state": "open"}, "problems": []},
-                {"name": "Three", "gone_at": None, "breaker": breaker, "problems": ["not seen whole"]},
-                {"name": "Old", "gone_at": "2026-01-31T12:00:00.000Z", "breaker": None, "problems": []}]
+        well = {"gone_at": None, "breaker": {"state": "closed"}, "problems": [], "frozen": None}
+        return [{"name": "One", **well}, {"name": "Two", **well, "breaker": {"state": "open"}},
+                {"name": "Three", **well, "problems": ["not seen whole"],
+                 "frozen": {"since": "2026-01-31T12:00:00.000Z", "by": None, "reason": "new disks"}},
+                {"name": "Old", **well, "gone_at": "2026-01-31T12:00:00.000Z", "breaker": None}]
 
 
 @pytest.fixture
@@ -109,6 +109,8 @@ def test_queue_and_regions_are_told_as_they_are(registry: CollectorRegistry) -> 
     assert {name: _value(registry, "glance_sync_region_up", region=name) for name in ("One", "Two", "Three")} == {
         "One": 1, "Two": 0, "Three": 0}
     assert _value(registry, "glance_sync_region_breaker", region="Two", state="open") == 1
+    assert {name: _value(registry, "glance_sync_region_frozen", region=name) for name in ("One", "Three")} == {
+        "One": 0, "Three": 1}
     assert _value(registry, "glance_sync_region_gone", region="Old") == 1
     assert _value(registry, "glance_sync_running_tasks") == 4
 

@@ -27,8 +27,8 @@ def cloud(tmp_path: Path) -> Iterator[MemoryCloud]:
 def test_only_what_meets_a_rule_is_submitted_and_planned(cloud: MemoryCloud) -> None:
     gold, plain = cloud.upload(tags=frozenset({"gold"})), cloud.upload()
     assert {row["image_id"] for row in cloud.service.plan_all(regions=None, only=GOLD)} == {gold.id}
-    rows, marker = cloud.service.plan_page(regions=["Two"], limit=10, marker=None, only=GOLD)
-    assert ([row["image_id"] for row in rows], marker) == ([gold.id], None)
+    page = cloud.service.plan_page(regions=["Two"], limit=10, marker=None, only=GOLD)
+    assert ([row["image_id"] for row in page.rows], page.marker) == ([gold.id], None)
     tasks = cloud.service.submit(image_ids=None, regions=None, request_id="req-1", only=GOLD)
     assert {(task.image_id, task.request_id) for task in tasks} == {(gold.id, "req-1")}
     cloud.work()

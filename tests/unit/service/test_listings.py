@@ -77,6 +77,26 @@ def test_filters_and_owner_hold_in_every_order(cloud, known):
         assert {image["id"] for image in found} == {each for each, row in known.items() if row[1] == "demo"}
 
 
+def test_what_is_deleted_everywhere_is_left_out_when_asked_for(cloud, known):
+    everywhere, in_one, *others = known
+
+    def work(connection: sa.Connection) -> None:
+        connection.execute(sa.update(replicas).where(replicas.c.image_id == everywhere).values(state="deleted"))
+        connection.execute(sa.update(replicas).where(replicas.c.image_id == in_one, replicas.c.region == "Two").values(
+            state="deleted"))
+
+    def listed(filters: dict[str, str]) -> set[str]:
+        return {image["id"] for key in IMAGE_KEYS for image in cloud.service.list_images(
+            limit=9, marker=None, owner=None, filters=filters, sort=Sort(key=key))}
+
+    cloud.database.run(work)
+    assert listed({"deleted": "false"}) == {in_one, *others}
+    assert listed({"deleted": "false", "region": "Two"}) == set(others)
+    assert listed({"deleted": "true"}) == listed({}) == set(known)
+    assert listed({"deleted": "false", "state": "deleted"}) == set()
+    assert listed({"state": "deleted"}) == {everywhere, in_one}
+
+
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("key", TASK_KEYS)
 def test_tasks_in_every_order_page_by_page(cloud, key, descending):

@@ -7,8 +7,9 @@ from types import GeneratorType
 
 import pytest
 
-from glancesync.exceptions import InvalidInputError, RegionNotFoundError
+from glancesync.exceptions import InvalidInputError, RegionNotFoundError, RegionUnavailableError
 from glancesync.model.image import ImageChanges
+from glancesync.sync.findings import PassReport
 from tests.fixtures.memory_cloud import MemoryCloud
 
 
@@ -41,9 +42,11 @@ def test_pages_are_the_whole(cloud, limit):
     assert len(whole) > 20
     paged, marker, sizes = [], None, []
     while True:
-        rows, marker = cloud.service.plan_page(regions=None, limit=limit, marker=marker)
-        paged += [key(plan) for plan in rows]
-        sizes.append(len(rows))
+        page = cloud.service.plan_page(regions=None, limit=limit, marker=marker)
+        marker = page.marker
+        paged += [key(plan) for plan in page.rows]
+        sizes.append(len(page.rows))
+        assert page.left_out == {}
         if marker is None:
             break
     assert paged == whole
@@ -52,9 +55,10 @@ def test_pages_are_the_whole(cloud, limit):
 
 
 def test_a_later_page_compares_nothing_that_lies_before_it(cloud):
-    _, marker = cloud.service.plan_page(regions=["Two"], limit=6, marker=None)
+    marker = cloud.service.plan_page(regions=["Two"], limit=6, marker=None).marker
     while marker is not None:
-        rows, following = cloud.service.plan_page(regions=["Two"], limit=6, marker=marker)
+        page = cloud.service.plan_page(regions=["Two"], limit=6, marker=marker)
+        rows, following = page.rows, page.marker
         assert all(row["region"] == "Two" for row in rows)
         assert marker.partition(":")[0] <= min(
             (row["image_id"] for row in rows if row["reason_code"] != "source_missing"), default="g")
@@ -84,3 +88,16 @@ def test_an_unknown_region_is_refused_at_once(cloud):
                 lambda: cloud.service.plan_page(regions=["Nine"], limit=1, marker=None)):
         with pytest.raises(RegionNotFoundError):
             ask()
+
+
+def test_a_region_that_does_not_answer_is_named(tmp_path):
+    cloud = MemoryCloud(tmp_path)
+    cloud.upload(b"x")
+    cloud.two.fail_next("list_images", RegionUnavailableError("Two gave no answer", region="Two"), times=100)
+    page = cloud.service.plan_page(regions=None, limit=1000, marker=None)
+    assert page.left_out == {"Two": "Two gave no answer"}
+    assert {row["region"] for row in page.rows} == {"Three"}
+    report = PassReport()
+    assert [key(plan) for plan in cloud.service.plan_all(regions=None, report=report)] == [
+        key(plan) for plan in page.rows]
+    assert report.regions["Two"].error == "Two gave no answer"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A grid of any number of rows of which only those in sight exist. Arrow keys move in it, Enter opens a row.
-import { h } from "./dom.js";
+import { h, name, shown } from "./dom.js";
 
 const OVERSCAN = 8;
 
@@ -12,9 +12,10 @@ export class Grid {
   #at = { row: 0, column: 0 };
   #frame = 0;
 
-  // renderName(row, cell), renderCell(row, column, cell) fill a cell; key(row) tells rows apart; onEnd asks for more.
-  constructor({ label, firstColumn, renderName, renderCell, key, open, onEnd }) {
-    Object.assign(this, { firstColumn, renderName, renderCell, key, open, onEnd });
+  // renderHead(column) makes what a column's name begins with; renderName(row, cell), renderCell(row, column, cell)
+  // fill a cell; key(row) tells rows apart; onEnd asks for more.
+  constructor({ label, firstColumn, renderHead, renderName, renderCell, key, open, onEnd }) {
+    Object.assign(this, { firstColumn, renderHead, renderName, renderCell, key, open, onEnd });
     this.head = h("div", { class: "head", role: "row", "aria-rowindex": "1" });
     this.body = h("div", { class: "body", role: "rowgroup" });
     this.node = h("div", { class: "grid", role: "grid", "aria-label": label, "aria-readonly": "true", on: {
@@ -37,14 +38,19 @@ export class Grid {
   setColumns(columns) {
     if (columns.join("\n") === this.#columns.join("\n") && this.head.firstChild) return;
     this.#columns = columns;
-    this.head.replaceChildren(...[this.firstColumn, ...columns].map((text, index) => h("div", {
-      role: "columnheader", class: index ? null : "name", "aria-colindex": index + 1, title: text,
-    }, h("span", null, text))));
+    this.drawHead();
     this.node.setAttribute("aria-colcount", columns.length + 1);
+    this.node.style.setProperty("--columns", columns.length);
     for (const node of [...this.#nodes.values()]) node.remove();
     this.#nodes.clear();
     this.#spare = [];
     this.draw();
+  }
+
+  drawHead() {
+    this.head.replaceChildren(...[this.firstColumn, ...this.#columns].map((text, index) => h("div", {
+      role: "columnheader", class: index ? null : "name", "aria-colindex": index + 1, title: shown(text),
+    }, index ? this.renderHead(text) : null, h("span", null, name(text)))));
   }
 
   setRows(rows, complete) {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // How states look: a word and a sign beside the colour, for who sees no colours.
-import { h } from "./dom.js";
+import { h, long, name, time } from "./dom.js";
 
 const STATES = {
   in_sync: ["good", "✓", "in sync"], copying: ["busy", "▸", "copying"], waiting: ["idle", "…", "waiting"],
   failed: ["bad", "✕", "failed"], conflict: ["warn", "!", "conflict"], contested: ["warn", "!", "contested"],
   source_missing: ["warn", "?", "source missing"], deleted: ["idle", "–", "deleted"],
-  unwanted: ["idle", "·", "unwanted"], parked: ["warn", "‖", "parked"],
+  unwanted: ["idle", "·", "unwanted"], cannot_travel: ["idle", "⊘", "cannot travel"], parked: ["warn", "‖", "parked"],
   running: ["busy", "▸", "running"], done: ["good", "✓", "done"], cancelled: ["idle", "–", "cancelled"],
   retry: ["warn", "↻", "retry"], waited: ["idle", "…", "waited"], released: ["idle", "…", "released"],
   lost: ["bad", "✕", "lost"],
 };
 export const REPLICA_STATES = ["in_sync", "copying", "waiting", "failed", "conflict", "contested", "source_missing",
-  "unwanted", "parked", "deleted"];
+  "unwanted", "cannot_travel", "parked", "deleted"];
 export const TASK_STATES = ["waiting", "running", "done", "failed", "cancelled"];
 
 export function kind(state) {
@@ -29,6 +29,25 @@ export function sign(state) {
 
 export function badge(state) {
   return h("span", { class: `state ${kind(state)}` }, h("span", { "aria-hidden": "true" }, sign(state)), word(state));
+}
+
+const ICE = "❄";
+
+// What an operator decided about a region, beside how well it is; null where it is not frozen.
+export function frozenBadge(region) {
+  return region.frozen ? h("span", { class: "state frozen" }, h("span", { "aria-hidden": "true" }, ICE), "frozen") : null;
+}
+
+// Before the region's name at the head of its column.
+export function frozenMark(region) {
+  return region && region.frozen ? h("span", { class: "ice" }, h("span", { "aria-hidden": "true" }, `${ICE}\u00a0`),
+    h("span", { class: "unseen" }, "frozen: ")) : null;
+}
+
+export function whyFrozen(region) {
+  const { since, reason } = region.frozen;
+  return [name(region.name), " is frozen since ", time(since), ": nothing is written there, its tasks wait. ",
+    reason ? ["Reason: ", long(reason)] : null];
 }
 
 // 0 to 100, null where it says nothing.

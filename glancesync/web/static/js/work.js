@@ -37,7 +37,8 @@ export function runTable(caption, runs, bytes) {
   if (!runs.length) return h("p", { class: "soft" }, "No run has ended yet, or its history was forgotten.");
   return table(caption, RUN_COLUMNS, runs.map((run) => row(RUN_COLUMNS, [
     time(run.finished_at), badge(run.outcome), reasonCell(run), String(run.attempt),
-    duration((new Date(run.finished_at) - new Date(run.started_at)) / 1000), bytes(run.bytes_moved), run.trigger,
+    h("td", { class: "short" }, duration((new Date(run.finished_at) - new Date(run.started_at)) / 1000)),
+    h("td", { class: "short" }, bytes(run.bytes_moved)), run.trigger,
     h("span", { class: "id" }, run.request_id ? shown(run.request_id) : "–"), run.server ? shown(run.server) : "–"])));
 }
 

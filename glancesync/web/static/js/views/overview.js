@@ -3,7 +3,7 @@ import { get } from "../api.js";
 import { picture, series } from "../charts.js";
 import { bytes, duration, h, long, name, problem, rate, select, time } from "../dom.js";
 import { every } from "../live.js";
-import { kind, word } from "../states.js";
+import { frozenBadge, kind, whyFrozen, word } from "../states.js";
 
 const POINTS = 60;
 const BACKLOG = ["waiting", "copying", "failed"];
@@ -48,7 +48,8 @@ function card(region, history) {
   const backlog = BACKLOG.reduce((at, state) => at + (counts[state] || 0), 0);
   return h("li", { class: "card", "data-region": region.name },
     h("div", { class: "top" }, h("h3", null, name(region.name)),
-      h("span", { class: `state ${look}` }, h("span", { "aria-hidden": "true" }, mark), text)),
+      h("div", { class: "badges" }, frozenBadge(region),
+        h("span", { class: `state ${look}` }, h("span", { "aria-hidden": "true" }, mark), text))),
     region.cascading ? h("p", { class: "soft" }, "Users write here; the others follow.") : [
       h("dl", null,
         h("div", null, h("dt", null, "In sync"), h("dd", null, String(counts.in_sync || 0))),
@@ -59,6 +60,7 @@ function card(region, history) {
           history ? rate(last / (5 * history.step_seconds)) : "–")),
         h("div", null, h("dt", null, "Last lag"), h("dd", null, duration(lags.length ? lags[lags.length - 1] : null)))),
       share(counts)],
+    region.frozen ? h("div", { class: "note" }, whyFrozen(region)) : null,
     why(region).map((each) => h("div", { class: "note" }, long(each))),
     region.breaker && region.breaker.state === "open" && region.breaker.next_probe_at
       ? h("p", { class: "soft" }, "Next try: ", time(region.breaker.next_probe_at)) : null);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // First what it would do, then the same in earnest. What was not shown cannot be run.
 import { get, post } from "../api.js";
-import { announce, bytes, h, name, problem, row, shown, table } from "../dom.js";
+import { announce, bytes, h, long, name, problem, row, shown, table } from "../dom.js";
 import { badge } from "../states.js";
 import { reasonCell } from "../work.js";
 
@@ -17,6 +17,7 @@ function planRow(plan) {
 export async function sync(root, context) {
   let plan = [];
   let next = null;
+  let leftOut = new Map();
   let wanted = null;
   const regions = context.may("regions:list") ? (await get("v1/regions")).regions
     .filter((each) => !each.cascading && !each.gone_at) : [];
@@ -53,13 +54,19 @@ export async function sync(root, context) {
     moreButton.hidden = true;
   }
 
+  function learn(answer) {
+    for (const each of answer.left_out || []) leftOut.set(each.region, each.reason);
+  }
+
   function draw() {
     const toDo = plan.filter((each) => each.actions.length);
     const total = toDo.reduce((at, each) => at + each.bytes, 0);
     const text = toDo.length ? `${toDo.length} of ${plan.length} pairs of image and region would change; ${total ? bytes(total) : "no bytes"} would be copied${next ? ", and there is more" : ""}.`
       : `Nothing would change${next ? " so far; there is more" : ""}.`;
     place.replaceChildren(h("div", null, h("h2", { tabindex: "-1", id: "plan" }, "The plan"),
-      h("p", { role: "status" }, text), plan.length ? table("The plan", COLUMNS, plan.map(planRow)) : null));
+      h("p", { role: "status" }, text),
+      [...leftOut].map(([region, reason]) => h("div", { class: "problem" }, name(region),
+        " could not be compared to its end and may differ: ", long(reason))), plan.length ? table("The plan", COLUMNS, plan.map(planRow)) : null));
     moreButton.hidden = !next;
     announce(text);
   }
@@ -83,6 +90,8 @@ export async function sync(root, context) {
     guarded(look, async () => {
       const answer = await post("v1/sync", { ...body, dry_run: true }, body.image_ids ? {} : { limit: PAGE });
       plan = answer.plan;
+      leftOut = new Map();
+      learn(answer);
       next = answer.next || null;
       wanted = body;
       run.disabled = false;
@@ -95,6 +104,7 @@ export async function sync(root, context) {
     guarded(moreButton, async () => {
       const answer = await post(next, { ...wanted, dry_run: true });
       plan = plan.concat(answer.plan);
+      learn(answer);
       next = answer.next || null;
       draw();
     });
