@@ -42,6 +42,7 @@
     |   |-- RegionPausedError                  wait   the region's breaker is open
     |   |   `-- RegionFrozenError              wait   an operator froze the region
     |   |-- SourceUntrustedError               wait   the cascading Glance is not known to be itself
+    |   |-- OwnerRegionsUnknownError           wait   Keystone does not tell which regions an image's owner may use
     |   |-- DeletionHeldError                  wait   the brake holds, or the source is not believed
     |   |-- RegionNotSeenWholeError            wait   a cascaded region does not show us everything
     |   `-- NewIdsHeldError                    wait   too many replicas of a region took a new id
@@ -355,6 +356,13 @@ class SourceUntrustedError(WaitError):
     code = "source_untrusted"
     what = "The cascading Glance is not believed now, so nothing is written on its word."
     advice = "Check it, then run `glance-sync-manage source accept`."
+
+
+class OwnerRegionsUnknownError(WaitError):
+    code = "owner_regions_unknown"
+    what = ("Keystone does not tell which regions the project may use that owns the image. Nothing new is copied; a "
+            "replica that is there goes on following its image.")
+    advice = "Look at Keystone, and whether the service user has its admin role there."
 
 
 class DeletionHeldError(WaitError):

@@ -21,6 +21,7 @@ EVENTS_ROLE = "glance_sync_events"
 
 ADMIN = "rule:admin_required"
 SUBMITTER = "rule:event_submitter"
+ANY_READER = "rule:admin_required or role:reader"
 READER = "rule:admin_required or rule:project_reader"
 
 _BASE = [
@@ -61,7 +62,8 @@ _RULES = [
     ("regions:freeze", ADMIN, "Have nothing written to a region, or let it go on.",
      [("POST", "/v1/regions/{region}/freeze"), ("POST", "/v1/regions/{region}/thaw")]),
     ("history:get", ADMIN, "See bytes, runs and lag of the regions over time.", [("GET", "/v1/history")]),
-    ("endpoints:list", ADMIN, "List the image endpoints of cascaded regions.", [("POST", "/v1/cascaded-eps")]),
+    ("endpoints:list", ANY_READER, "List the image endpoints of the cascaded regions that one's own project may use.",
+     [("POST", "/v1/cascaded-eps")]),
 ]
 
 

@@ -98,5 +98,6 @@ class SyncService(Protocol):
     def history(self, *, seconds: float, points: int, region: str | None) -> dict[str, Any]:
         """Bytes, runs and lag over the last `seconds`, in so many steps."""
 
-    def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
-        """Image endpoints of the cascaded regions named, of all when none is; raises RegionNotFoundError."""
+    def cascaded_endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
+        """Image endpoints of the cascaded regions that the project may use, of those named where some are; raises
+        RegionNotFoundError, OwnerRegionsUnknownError."""

@@ -85,7 +85,7 @@ ROUTES: Sequence[Route] = (
                   "it was made in, else it is looked at again.",
           body=Body(schema=schemas.LOCATION_BODY), status=202, answer=schemas.SUBMITTED),
     Route(method="POST", path="/v1/cascaded-eps", handler=regions.list_endpoints, rule="endpoints:list",
-          summary="Original route: the image endpoints of cascaded regions.",
+          summary="Original route: the image endpoints of the cascaded regions that the caller's project may use.",
           body=Body(schema=schemas.ENDPOINTS_BODY), answer=schemas.ENDPOINTS),
 
     _get("/v1/images", images.list_images, "images:list", "Images with their state in each region.",

@@ -38,15 +38,18 @@ from glancesync.regions.directory import RegionDirectory
 from glancesync.regions.factory import RegionClients
 from glancesync.regions.health import RegionHealth
 from glancesync.regions.prober import RegionProber
+from glancesync.regions.projects import Projects
 from glancesync.service import Service
 from glancesync.service.feed import NotificationFeed
 from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
 from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
+from glancesync.sync.choice import RegionChooser
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.execute import Executor
+from glancesync.sync.owners import Owners
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.sight import RegionSight
 from glancesync.sync.tee import Tee
@@ -98,7 +101,10 @@ def build(conf: cfg.ConfigOpts) -> Server:
     frozen = FrozenRegions(database, clock)
     sight = RegionSight(database=database, trust=trust, directory=directory, settings=settings.sync, clock=clock,
                         is_frozen=frozen.is_frozen)
+    owners = Owners(projects=Projects(session=session, timeout_seconds=conf.keystone.read_timeout_seconds),
+                    settings=settings.strategy, clock=clock)
     context = SyncContext(directory=directory, records=records, trust=trust, sight=sight, settings=settings.sync,
+                          chooser=RegionChooser(settings=settings.sync, strategy=settings.strategy, owners=owners),
                           clock=clock, meter=counters,
                           service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
                           page_size=settings.reconcile.list_page_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 
 from keystoneauth1.session import Session
 from oslo_config import cfg
@@ -13,6 +14,7 @@ from glancesync.conf import Settings, keystone
 from glancesync.conf.changes import list_changes
 from glancesync.conf.given import Given, read_given
 from glancesync.conf.live import LiveSettings
+from glancesync.conf.strategy import StrategySettings
 from glancesync.exceptions import ConfigurationError
 from glancesync.regions.factory import RegionClients
 
@@ -85,7 +87,8 @@ def tell_timers(compare: Callable[[], None], scrub: Callable[[], None]) -> Told:
             return any(getattr(one, name) != getattr(two, name) for name in names)
 
         if differs("reconcile", "reconcile_interval_seconds") or differs(
-                "sync", "sync_strategy", "transient_property", "leave_alone", "adopt_by_hash", "max_restores"):
+                "sync", "sync_strategy", "transient_property", "leave_alone", "adopt_by_hash", "max_restores") or differs(
+                "strategy", *(field.name for field in fields(StrategySettings))):
             compare()
         if differs("reconcile", "scrub_interval_seconds"):
             scrub()

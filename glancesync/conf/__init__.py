@@ -20,6 +20,7 @@ from glancesync.conf import (
     notifications,
     reconcile,
     server,
+    strategy,
     sync,
     transfer,
     web,
@@ -27,7 +28,7 @@ from glancesync.conf import (
 )
 from glancesync.exceptions import ConfigurationError
 
-SECTIONS = (server, sync, transfer, worker, breaker, reconcile, deletion, api, web, metrics, notifications)
+SECTIONS = (server, sync, strategy, transfer, worker, breaker, reconcile, deletion, api, web, metrics, notifications)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Settings:
 
     server: server.ServerSettings
     sync: sync.SyncSettings
+    strategy: strategy.StrategySettings
     transfer: transfer.TransferSettings
     worker: worker.WorkerSettings
     breaker: breaker.BreakerSettings

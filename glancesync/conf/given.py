@@ -91,7 +91,8 @@ def _check(known: Known, section: str, name: str, text: str, path: str) -> None:
 
 def _is_allowed(opt: cfg.Opt, text: str) -> bool:
     if text == "":  # of a number oslo.config would make None, which nobody reckons with
-        return isinstance(opt, cfg.StrOpt | cfg.ListOpt | cfg.MultiOpt) and not opt.type.choices
+        return isinstance(opt, cfg.StrOpt | cfg.ListOpt | cfg.MultiOpt) and not getattr(
+            opt.type, "choices", None)
     try:
         opt.type(text)
     except (ValueError, TypeError):

@@ -18,6 +18,7 @@ from oslo_policy.opts import list_opts as list_policy_opts
 from glancesync.conf import keystone
 from glancesync.conf.image_rules import ImageRulesType
 from glancesync.conf.listing import list_opts
+from glancesync.conf.region_rules import RegionRulesType
 from glancesync.exceptions import ConfigurationError
 
 #: Section to option by any of its names, with underscores.
@@ -49,7 +50,7 @@ def describe_allowed(opt: cfg.Opt) -> str:
     choices = getattr(kind, "choices", None)
     if choices:
         return "one of " + ", ".join(str(each) for each in choices)
-    if isinstance(kind, ImageRulesType):
+    if isinstance(kind, ImageRulesType | RegionRulesType):
         return kind.allowed
     if isinstance(kind, types.Number):
         what = "a number" if isinstance(kind, types.Float) else "a whole number"

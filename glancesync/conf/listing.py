@@ -14,6 +14,7 @@ from glancesync.conf import (
     notifications,
     reconcile,
     server,
+    strategy,
     sync,
     transfer,
     web,
@@ -31,6 +32,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     auth = [opt for opt in known if opt.dest in SHOWN]
     return [
         ("DEFAULT", server.OPTS + sync.OPTS + [worker.RETRY_OPT] + reconcile.OPTS),
+        (strategy.GROUP, strategy.OPTS),
         ("database", server.DATABASE_OPTS),
         (keystone.GROUP, keystone.OPTS + auth),
         ("worker", worker.OPTS),

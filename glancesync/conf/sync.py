@@ -10,7 +10,8 @@ from oslo_config import cfg
 from glancesync.conf.image_rules import ALLOWED, ImageRules, ImageRulesType
 
 STRATEGIES = (("None", "no image is copied; the server only answers"),
-              ("ALL", "every image goes to every cascaded region"))
+              ("ALL", "every image goes to every cascaded region"),
+              ("USER", "every image goes to the cascaded regions that its owner may use; [strategy] narrows them"))
 
 OPTS = [
     cfg.StrOpt("sync_strategy", mutable=True, default="ALL", choices=STRATEGIES, ignore_case=True,

@@ -124,6 +124,9 @@ replicas = sa.Table(
     sa.Column("missing_pass", sa.String(32)),  # the last comparison that missed its image
     sa.Column("missing_since", sa.Double),  # when the first of them did
     sa.Column("missing_confirmed_at", sa.Double),  # when another did, long enough after
+    sa.Column("disallowed_pass", sa.String(32)),  # the last comparison that found its image does not belong here
+    sa.Column("disallowed_since", sa.Double),  # when the first of them did
+    sa.Column("disallowed_confirmed_at", sa.Double),  # when another did, long enough after
     sa.Column("stranger_id", _exact(36)),  # the image that stands in the replica's way
     sa.Column("stranger_bytes", sa.String(16)),  # what reading it told
     sa.Column("differences", sa.Text),  # a JSON list: what differs between the image and the stranger
@@ -139,6 +142,7 @@ replicas = sa.Table(
     sa.Index("uq_replicas_replica", "region", "replica_id", unique=True),  # nothing is the replica of two images
     sa.Index("ix_replicas_state", "state"),
     sa.Index("ix_replicas_missing", "region", "missing_since"),
+    sa.Index("ix_replicas_disallowed", "region", "disallowed_since"),
 )
 
 facts = sa.Table(

@@ -30,6 +30,10 @@ class DeletionCause(Explained):
                      IdReason.LOCATION_GONE.meaning.advice)
     EMPTIED = (IdReason.EMPTIED.value, IdReason.EMPTIED.meaning.what, "It is made again when the image has bytes.",
                IdReason.EMPTIED.meaning.advice)
+    NOT_ALLOWED = (
+        "not_allowed", "Two comparisons at least delete_confirm_seconds apart found the replica in a region that its "
+        "image's owner may not use (disallowed_replicas = removed).", "The pair is `unwanted`.",
+        "Nothing. If it was wrong, let the owner use the region again: the image is copied under a new id.")
     ROTTEN = (IdReason.ROTTEN.value, IdReason.ROTTEN.meaning.what, _AGAIN, IdReason.ROTTEN.meaning.advice)
     ID_BURNED = (
         "id_burned", "The replica was in a state in which it can never be filled (`killed`, `pending_delete`).", _AGAIN,

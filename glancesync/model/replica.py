@@ -40,7 +40,8 @@ class ReplicaState(Explained):
         "deleted", "The image was deleted, and its replica after it.", "Nothing.", _NOTHING)
     UNWANTED = (
         "unwanted", "The strategy or the image itself says that it does not belong here.",
-        "A replica that is there is neither changed nor deleted.", "Change the strategy or the image.")
+        "A replica that is there is neither changed nor deleted, unless the reason code says more.",
+        "Change the strategy or the image.")
     CANNOT_TRAVEL = (
         "cannot_travel", "The image has no bytes that could be copied; it only names volumes or snapshots of its "
         "region's block storage.", "Nothing; it is looked at again after each change.",
@@ -96,6 +97,9 @@ class IdReason(Explained):
     EMPTIED = (
         "emptied", "The cascading image lost all of its locations and is queued again.",
         "The replica is deleted, and made again under a new id when the image has bytes.", _NOTHING)
+    NOT_ALLOWED = (
+        "not_allowed", "The replica was removed because its image did not belong in the region any more.",
+        "It is made again under a new id when the image belongs there again.", _NOTHING)
     BORN = (
         "born", "The image was made from this one, the region's own.", "It is neither changed nor deleted.", _NOTHING)
 
@@ -133,7 +137,8 @@ class ReplicaRecord:
     it was deleted behind our back. `stranger_id` is the image in the way, `stranger_bytes` what reading it told,
     `choice` what an operator chose to do about it. `scrub_wanted` asks for the stored bytes to be read again,
     `scrubbed_at` is when they last were, `suspect_at` when they could not be read, `rotten_at` when they were found to
-    be wrong.
+    be wrong. `disallowed_since` is the first comparison that found the replica where its image does not belong,
+    `disallowed_confirmed_at` a later one, long enough after.
     """
 
     image_id: str
@@ -163,6 +168,8 @@ class ReplicaRecord:
     scrubbed_at: float | None = None
     suspect_at: float | None = None
     rotten_at: float | None = None
+    disallowed_since: float | None = None
+    disallowed_confirmed_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

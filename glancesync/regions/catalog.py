@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import requests
-from keystoneauth1 import exceptions as ksa
-from keystoneauth1.adapter import Adapter
-from keystoneauth1.plugin import AUTH_INTERFACE
 from keystoneauth1.session import Session
 
 from glancesync.exceptions import RegionAnswerError, RegionForbiddenError
 from glancesync.regions.endpoints import CatalogEntry
-from glancesync.regions.glance_errors import Call, bad_answer, error_from_failure
-from glancesync.regions.glance_http import read_json, refusal
+from glancesync.regions.glance_errors import Call, bad_answer
+from glancesync.regions.keystone_reader import KeystoneReader, objects
 
 SERVICE_TYPE = "image"
-_KEYSTONE = "Keystone"
 
 
 class Catalog:
@@ -24,8 +19,7 @@ class Catalog:
     new region would stay unseen for as long as the token lives."""
 
     def __init__(self, *, session: Session, timeout_seconds: float = 60) -> None:
-        self._keystone = Adapter(session, interface=AUTH_INTERFACE, version="3", connect_retries=0)
-        self._timeout_seconds = timeout_seconds
+        self._keystone = KeystoneReader(session=session, timeout_seconds=timeout_seconds)
 
     def list_endpoints(self) -> list[CatalogEntry]:
         """Every enabled image endpoint, of all regions and interfaces, sorted.
@@ -41,42 +35,22 @@ class Catalog:
 
     def _from_token(self) -> list[CatalogEntry]:
         """What a token issued now would carry; empty where the service user's has no catalog (no project)."""
-        call = Call(region=_KEYSTONE, method="GET", path="/auth/catalog")
+        call = self._keystone.call("/auth/catalog")
         try:
-            services = _objects(call, self._get(call), "catalog")
+            services = objects(call, self._keystone.get(call), "catalog")
         except RegionForbiddenError:
             return []
         return [_entry(call, endpoint) for service in services if service.get("type") == SERVICE_TYPE
-                for endpoint in _objects(call, service, "endpoints")]
+                for endpoint in objects(call, service, "endpoints")]
 
     def _from_endpoints(self) -> list[CatalogEntry]:
-        services = Call(region=_KEYSTONE, method="GET", path=f"/services?type={SERVICE_TYPE}")
-        endpoints = Call(region=_KEYSTONE, method="GET", path="/endpoints")
-        image_ids = {service.get("id") for service in _objects(services, self._get(services), "services")
+        services = self._keystone.call(f"/services?type={SERVICE_TYPE}")
+        endpoints = self._keystone.call("/endpoints")
+        image_ids = {service.get("id") for service in objects(services, self._keystone.get(services), "services")
                      if service.get("enabled", True)}
-        return [_entry(endpoints, endpoint) for endpoint in _objects(endpoints, self._get(endpoints), "endpoints")
+        return [_entry(endpoints, endpoint)
+                for endpoint in objects(endpoints, self._keystone.get(endpoints), "endpoints")
                 if endpoint.get("service_id") in image_ids and endpoint.get("enabled", True)]
-
-    def _get(self, call: Call) -> Any:
-        try:
-            response = self._keystone.request(
-                call.path, call.method, headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-                raise_exc=False, redirect=False, log=False, stream=True, timeout=self._timeout_seconds)
-            if response.status_code != 200:
-                raise refusal(call, response)
-            try:
-                return read_json(response, call)
-            finally:
-                response.close()
-        except (ksa.ClientException, requests.RequestException) as failure:
-            raise error_from_failure(call, failure) from failure
-
-
-def _objects(call: Call, data: Any, name: str) -> list[dict[str, Any]]:
-    found = data.get(name) if isinstance(data, dict) else None
-    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise bad_answer(call, f"{name} is no list of objects")
-    return found
 
 
 def _entry(call: Call, endpoint: dict[str, Any]) -> CatalogEntry:

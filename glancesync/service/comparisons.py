@@ -38,10 +38,11 @@ class Comparisons:
                   trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None,
                   only: ImageRules | None = None) -> list[Task]:
         """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
-        comparisons missed, if the source can be believed. Returns the first tasks, `report` counts them all. `turns`:
-        whose members are asked for though nothing stands out, None: everybody's. `only`: images that meet a rule;
-        then nothing is concluded of what was not listed."""
+        comparisons missed or found where it does not belong, if the source can be believed. Returns the first tasks,
+        `report` counts them all. `turns`: whose members are asked for though nothing stands out, None: everybody's.
+        `only`: images that meet a rule; then nothing is concluded of what was not listed."""
         self._context.trust.prepare()
+        self._context.chooser.renew()
         report.id = new_pass_id(self._context.clock.now())
         submission = Submission(trigger=trigger, request_id=request_id)
         tasks: list[Task] = []
@@ -49,6 +50,9 @@ class Comparisons:
             missing = [(finding.image_id, finding.region) for finding in batch if finding.missing]
             if missing:
                 self._context.records.mark_missing(report.id, missing)
+            disallowed = [(finding.image_id, finding.region) for finding in batch if finding.disallowed]
+            if disallowed and only is None:
+                self._context.records.disallowances.mark(report.id, disallowed)
             pairs = [Pair(each.image_id, each.region) for each in batch if each.run]
             found = self._door.submit_pairs(pairs, submission)
             report.tasks += len(found)
@@ -92,8 +96,9 @@ class Comparisons:
                       problem or "it did not see the canary image")
             return []
         trust.mark()
-        pairs = self._context.records.settle_missing(report.id, report.compared_regions(),
-                                                     confirm_seconds=self._context.trust.confirm_seconds)
+        records, regions = self._context.records, report.compared_regions()
+        pairs = records.settle_missing(report.id, regions, confirm_seconds=trust.confirm_seconds)
+        pairs += records.disallowances.settle(report.id, regions, confirm_seconds=trust.confirm_seconds)
         return [Pair(image_id, region) for image_id, region in pairs]
 
 

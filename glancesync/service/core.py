@@ -56,7 +56,7 @@ class Service:
         self._door = Door(database=database, queue=queue, context=context, ring=ring)
         self._comparisons = Comparisons(context=context, converger=converger, door=self._door)
         self._regions = RegionDesk(database=database, directory=context.directory, health=health, frozen=frozen,
-                                   views=self._views)
+                                   views=self._views, chooser=context.chooser)
 
     # -- in ------------------------------------------------------------------------------------------------------
 
@@ -232,9 +232,10 @@ class Service:
         """The catalog's regions, and those that left it, with the number of replicas by state and their breaker's."""
         return self._regions.list_regions()
 
-    def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
-        """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""
-        return self._regions.endpoints(region_names)
+    def cascaded_endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
+        """Image endpoints of the cascaded regions that the project may use, of those named where some are. Raises
+        RegionNotFoundError, OwnerRegionsUnknownError."""
+        return self._regions.endpoints(region_names, project_id)
 
     def check_regions(self, names: Sequence[str] | None) -> None:
         """Raises RegionNotFoundError, and InvalidInputError for the cascading region."""

@@ -15,6 +15,7 @@ from glancesync.regions.directory import RegionDirectory
 from glancesync.regions.health import RegionHealth
 from glancesync.service.freezing import FrozenRegions
 from glancesync.service.views import ImageViews
+from glancesync.sync.choice import RegionChooser
 from glancesync.sync.new_ids import region_problems
 
 LOG = logging.getLogger(__name__)
@@ -24,12 +25,13 @@ class RegionDesk:
     """Answers of the regions; `views` counts their replicas."""
 
     def __init__(self, *, database: Database, directory: RegionDirectory, health: RegionHealth, frozen: FrozenRegions,
-                 views: ImageViews) -> None:
+                 views: ImageViews, chooser: RegionChooser) -> None:
         self._database = database
         self._directory = directory
         self._health = health
         self._frozen = frozen
         self._views = views
+        self._chooser = chooser
 
     def check(self, names: Sequence[str] | None) -> None:
         """Raises RegionNotFoundError, and InvalidInputError for the cascading region."""
@@ -55,11 +57,16 @@ class RegionDesk:
         return [{**region, "problems": problems.get(region["name"], []),
                  "frozen": frozen[region["name"]].to_json() if region["name"] in frozen else None} for region in found]
 
-    def endpoints(self, region_names: Sequence[str]) -> list[str]:
-        """Image endpoints of the cascaded regions named (all when none is). Raises RegionNotFoundError."""
-        self.check(region_names)
-        return [region.endpoint for region in self._directory.cascaded()
-                if not region_names or region.name in region_names]
+    def endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
+        """Image endpoints of the cascaded regions that the project may use, of those named where some are. Raises
+        RegionNotFoundError for one that it may not use as for one that is not there, and OwnerRegionsUnknownError."""
+        cascaded = self._directory.cascaded()
+        allowed = self._chooser.regions_of_project(project_id, [region.name for region in cascaded])
+        for name in region_names:
+            if name not in allowed:
+                raise RegionNotFoundError(f"there is no cascaded region {name!r} that your project may use; there are "
+                                          f"{', '.join(sorted(allowed)) or 'none'}")
+        return [region.endpoint for region in cascaded if region.name in (set(region_names) or allowed)]
 
     def freeze(self, name: str, *, by: str | None, reason: str | None) -> None:
         """Nothing is written to the region until it is thawed; what runs there ends soon. Raises RegionNotFoundError,

@@ -21,6 +21,7 @@ from glancesync.model.replica import Origin, ReplicaState
 from glancesync.sync import actions as act
 from glancesync.sync.codes import Code
 from glancesync.sync.diff import FORMAT_FIELDS
+from glancesync.sync.disallowed import plan_left_out
 from glancesync.sync.situation import UNSEEN_SECONDS, Plan, Situation
 
 _MAPPING = "block_device_mapping"
@@ -55,8 +56,7 @@ def plan_born(situation: Situation) -> Plan | None:
     if situation.source.has_bytes:
         return _plan_filled(situation, birth, situation.source)
     if not situation.selected:
-        return Plan(state=ReplicaState.UNWANTED, code=Code.NOT_SELECTED,
-                    reason="the strategy does not select this region")
+        return plan_left_out(situation)
     if situation.source.status != "queued" or situation.source.importing:
         return Plan(state=ReplicaState.WAITING, code=Code.SOURCE_NOT_READY, delay_seconds=situation.source_poll_seconds,
                     reason=f"the image is {situation.source.status}: somebody else fills it, or died at it")

@@ -34,7 +34,21 @@ class Code(Explained):
                   "It is not copied. A replica that was there before goes on following it.",
                   "Change leave_alone or the image.")
     NOT_SELECTED = ("not_selected", "The strategy does not select this region.", "Nothing.",
-                    "Change sync_strategy if that is wrong.")
+                    "Change sync_strategy, or what the owner may use, if that is wrong; the reason tells more.")
+    NOT_ALLOWED_KEPT = ("not_allowed_kept", "The image's owner may not use this region, or may not any more.",
+                        "The replica gets no new bytes and follows its image: metadata, members, deletion.",
+                        "Let the owner use the region, or set disallowed_replicas.")
+    NOT_ALLOWED_HIDDEN = ("not_allowed_hidden", "The image's owner may not use this region, or may not any more.",
+                          "The replica is hidden (os_hidden), gets no new bytes and follows its image.",
+                          "Let the owner use the region; the replica is shown again.")
+    NOT_ALLOWED_REMOVING = (
+        "not_allowed_removing", "The image's owner may not use this region, or may not any more.",
+        "The replica is deleted when two comparisons at least delete_confirm_seconds apart found it so; until then it "
+        "follows its image.", "Let the owner use the region if it is to stay.")
+    OWNER_REGIONS_UNKNOWN = (
+        "owner_regions_unknown", "Keystone does not tell which regions the image's owner may use.",
+        "Nothing new is copied, nothing is hidden or removed; a replica that is there follows its image. Keystone is "
+        "asked again after a minute.", "Look at Keystone, and whether the service user has its admin role there.")
     REGION_GONE = ("region_gone", "The region is not in Keystone's catalog.",
                    "When it comes back, everything in it is compared.", "Put its endpoint back, or leave it.")
     REGION_NOT_SEEN_WHOLE = (

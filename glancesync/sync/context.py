@@ -12,13 +12,13 @@ from glancesync.model.image import Image
 from glancesync.model.replica import ConflictChoice, Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
 from glancesync.regions.directory import RegionDirectory
+from glancesync.sync.choice import SELECTED, Choice, RegionChooser
 from glancesync.sync.guard import Trust
 from glancesync.sync.meter import Meter, NoMeter
 from glancesync.sync.records import PairRecord, ReplicaRecords
 from glancesync.sync.sight import RegionSight
 from glancesync.sync.situation import Situation
 from glancesync.sync.stranger import by_likeness, is_namesake
-from glancesync.sync.strategy import select_region_names
 from glancesync.sync.trust import SourceTrust
 
 
@@ -34,6 +34,7 @@ class SyncContext:
     service_project_id: Callable[[], str]
     trust: SourceTrust
     sight: RegionSight
+    chooser: RegionChooser
     wait_seconds: float = 5
     page_size: int = 200
     meter: Meter = field(default_factory=NoMeter)
@@ -41,9 +42,12 @@ class SyncContext:
     def source_client(self) -> RegionClient:
         return self.directory.client(self.directory.cascading().name)
 
-    def is_wanted(self, region: str) -> bool:
-        cascaded = [each.name for each in self.directory.cascaded()]
-        return region in select_region_names(self.settings.sync_strategy, cascaded)
+    def choose(self, source: Image | None, region: str, *, fresh: bool = False) -> Choice:
+        """What the strategy says; of an image that is not there it says nothing against the region. Keystone may be
+        asked."""
+        if source is None:
+            return SELECTED
+        return self.chooser.choose(source, region, [each.name for each in self.directory.cascaded()], fresh=fresh)
 
     def is_for_snapshots(self, region: str, birth: Birth | None) -> bool:
         """Whether an image of this birth (None: of none) goes to the region, if the strategy lets it."""
@@ -62,16 +66,17 @@ class SyncContext:
         return target.find_image(record.stranger_id, with_members=False)
 
     def find_unseen(self, region: str, source: Image | None, replica: Image | None, record: ReplicaRecord | None, *,
-                    since: float | None) -> str | None:
+                    wanted: bool, since: float | None) -> str | None:
         """Why nothing may follow from what the region does not show, None where it shows what is looked for or is seen
         whole. Where a replica is to be made the look may be one that began for another run after `since`: that an id is
-        used up is never taken from it. `since` None: nothing may change anywhere."""
+        used up is never taken from it. `since` None: nothing may change anywhere. `wanted`: the strategy gives the
+        region the image."""
         ours = record is not None and record.origin in (Origin.CREATED, Origin.ADOPTED)
         if record is not None and ours:
             shown = replica is not None and replica.id == record.replica_id
         else:
             shown = replica is not None
-        matters = (source.has_bytes and self.is_wanted(region) if source is not None
+        matters = (source.has_bytes and wanted if source is not None
                    else record is not None and ours and record.state is not ReplicaState.DELETED)
         if shown or not matters:
             return None
@@ -97,20 +102,20 @@ class SyncContext:
         return owner is not None and owner.image_id != image_id
 
     def situation(self, image_id: str, region: str, *, source: Image | None, replica: Image | None,  # noqa: PLR0913
-                  known: PairRecord, stranger: Image | None = None, unseen: str | None = None,
+                  known: PairRecord, choice: Choice, stranger: Image | None = None, unseen: str | None = None,
                   awaits: str | None = None) -> Situation:
         """All that a plan is made from. The cascading Glance is asked for its canary only where it does not show the
         image."""
-        selected = self.is_wanted(region)
         taken = replica is not None and self._is_of_another(image_id, region, replica, known.replica)
         return Situation(
             image_id=image_id, region=region, source=source, replica=replica, record=known.replica, stranger=stranger,
             unseen=unseen, taken=taken,
-            birth=known.birth, selected=selected, awaits=awaits,
+            birth=known.birth, selected=choice.selected, why_not=choice.reason, undecided=choice.undecided,
+            treatment=choice.treatment, awaits=awaits,
             located=known.located,
             removal=known.removal, trust=self.trust.look() if source is None else Trust(),
             delete_adopted=self.trust.delete_adopted,
-            wanted=selected and self.is_for_snapshots(region, known.birth), now=self.clock.now(),
+            wanted=choice.selected and self.is_for_snapshots(region, known.birth), now=self.clock.now(),
             adopt_by_hash=self.settings.adopt_by_hash,
             service_project_id=self.service_project_id(), transient_property=self.settings.transient_property,
             saving_timeout_seconds=self.settings.replica_saving_timeout_seconds,

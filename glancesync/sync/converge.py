@@ -15,6 +15,7 @@ from glancesync.model.replica import ConflictChoice, Origin, ReplicaRecord, Repl
 from glancesync.regions.client import RegionClient
 from glancesync.sync.codes import Code
 from glancesync.sync.context import SyncContext
+from glancesync.sync.disallowances import ALLOWED_AGAIN
 from glancesync.sync.execute import Executor
 from glancesync.sync.looks import SharedLooks
 from glancesync.sync.plan import IN_MAKING, plan_replica
@@ -112,22 +113,18 @@ class Converger:
         target = self._context.directory.client(region)
         found = self._source.read(source, region, known)
         source, known = found.image, replace(known, located=found.located)
+        choice = self._context.choose(source, region, fresh=_is_to_be_removed(known.replica))
         replica = _find_replica(target, image_id, known.replica, seen)
         stranger = self._context.find_replaced(target, replica, known.replica)
-        if source is not None and replica is None and self._is_to_be_made(source, region, known):
+        if source is not None and replica is None and choice.selected and _is_to_be_made(source, known):
             stranger = stranger or self._context.find_namesake(target, source)
-        unseen = self._context.find_unseen(region, source, replica, known.replica, since=since)
-        return self._context.situation(image_id, region, source=source, replica=replica, known=known, stranger=stranger,
-                                       unseen=unseen, awaits=found.awaits)
+        unseen = self._context.find_unseen(region, source, replica, known.replica, since=since,
+                                            wanted=choice.selected)
+        return self._context.situation(image_id, region, source=source, replica=replica, known=known, choice=choice,
+                                       stranger=stranger, unseen=unseen, awaits=found.awaits)
 
     def _is_gone(self, region: str) -> bool:
         return region not in {each.name for each in self._context.directory.cascaded()}
-
-    def _is_to_be_made(self, source: Image, region: str, known: PairRecord) -> bool:
-        """Whether a new replica may meet an image of the same name, and nobody settled that yet."""
-        settled = known.replica is not None and known.replica.choice is not None
-        born = known.replica is not None and known.replica.origin is Origin.BORN
-        return source.has_bytes and bool(source.name) and not settled and not born and self._context.is_wanted(region)
 
     def _keep(self, situation: Situation, *, is_new: bool) -> None:
         """Write down what was seen and later decisions rest on. `is_new`: the source was looked at since the last."""
@@ -139,6 +136,8 @@ class Converger:
             if situation.record is not None and situation.record.missing_since is not None:
                 self._records.update(situation.image_id, situation.region, missing_pass=None, missing_since=None,
                                      missing_confirmed_at=None)
+            if situation.selected and situation.record is not None and situation.record.disallowed_since is not None:
+                self._records.update(situation.image_id, situation.region, **ALLOWED_AGAIN)
         if situation.record is not None and situation.record.origin is Origin.INTENDED and is_ours(situation):
             # The create request's answer was lost. It is told by its looks, which it will not keep.
             self._records.update(situation.image_id, situation.region, origin=Origin.CREATED)
@@ -173,8 +172,9 @@ class Converger:
                                or replica.digest)
                 if (record is None or record.verified_at is None) and plan.code != Code.BORN_HERE:
                     columns.update(verified_at=now)
-        elif plan.code == Code.SOURCE_NOT_READY:
-            columns.update(wanted_at=None)  # how long its user takes to upload it is no lag of the replica
+        elif plan.code == Code.SOURCE_NOT_READY or plan.state is ReplicaState.UNWANTED:
+            # How long its user takes to upload it is no lag of the replica, nor is how long it does not belong here.
+            columns.update(wanted_at=None)
         self._records.update(situation.image_id, situation.region, **columns)
         if plan.code == Code.BORN_HERE and situation.birth is not None and situation.birth.filled_at is None:
             self._records.births.note(situation.image_id, filled_at=self._clock.now())
@@ -182,6 +182,18 @@ class Converger:
     def _note_error(self, image_id: str, region: str, error: GlanceSyncError) -> None:
         state = ReplicaState.WAITING if error.verdict is Verdict.WAIT else ReplicaState.FAILED
         self._records.update(image_id, region, state=state, reason_code=error.code, reason=str(error))
+
+
+def _is_to_be_made(source: Image, known: PairRecord) -> bool:
+    """Whether a new replica may meet an image of the same name, and nobody settled that yet."""
+    settled = known.replica is not None and known.replica.choice is not None
+    born = known.replica is not None and known.replica.origin is Origin.BORN
+    return source.has_bytes and bool(source.name) and not settled and not born
+
+
+def _is_to_be_removed(record: ReplicaRecord | None) -> bool:
+    """Nothing is removed on an old answer of Keystone's."""
+    return record is not None and record.disallowed_confirmed_at is not None
 
 
 def _believes_answers(situation: Situation) -> bool:

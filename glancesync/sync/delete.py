@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 _ON_ITS_SILENCE = frozenset({DeletionCause.SOURCE_REMOVED, DeletionCause.SOURCE_VANISHED})
 #: Deletions that follow from what it shows of an image that is there.
 _ON_ITS_WORD = frozenset({DeletionCause.BYTES_DIFFER, DeletionCause.FORMAT_DIFFERS,
-                         DeletionCause.LOCATION_GONE, DeletionCause.EMPTIED})
+                         DeletionCause.LOCATION_GONE, DeletionCause.EMPTIED, DeletionCause.NOT_ALLOWED})
 
 
 class Deleter:

@@ -12,7 +12,8 @@ from glancesync.sync.situation import Plan
 class Finding:
     """A pair that stands out, and what a run would do as far as a listing shows. `run` is whether there is something to
     do or to write down; `missing` that the replica is ours and its image was not listed; `foreign` that the region's
-    image is not ours, which is only reported; `window` is the id with which the window before its own ended."""
+    image is not ours, which is only reported; `disallowed` that a replica is to be removed from where it
+    does not belong; `window` is the id with which the window before its own ended."""
 
     image_id: str
     region: str
@@ -20,6 +21,7 @@ class Finding:
     run: bool = True
     missing: bool = False
     foreign: bool = False
+    disallowed: bool = False
     window: str = ""
 
 

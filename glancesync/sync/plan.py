@@ -24,6 +24,7 @@ from glancesync.sync import actions as act
 from glancesync.sync.born import plan_block_devices, plan_born, plan_pending
 from glancesync.sync.codes import Code
 from glancesync.sync.diff import Bytes, diff_bytes, diff_images
+from glancesync.sync.disallowed import as_kept, end_kept, plan_broken, plan_left_out, plan_removal
 from glancesync.sync.guard import judge_deletion
 from glancesync.sync.left_alone import find_excluding_rule
 from glancesync.sync.located import bytes_action, find_withdrawn, how_located, is_claimed, plan_registering
@@ -48,9 +49,7 @@ def plan_replica(situation: Situation) -> Plan:
         return Plan(state=ReplicaState.UNWANTED, code=Code.TRANSIENT,
                     reason=f"the image carries the property {situation.transient_property!r}")
     if not situation.wanted:
-        return Plan(state=ReplicaState.UNWANTED, code=Code.NOT_SELECTED,
-                    reason="the strategy does not select this region" if not situation.selected
-                    else "snapshot_region_names does not name this region")
+        return _plan_unwanted(situation, source)
     rule = find_excluding_rule(situation, source)
     if rule is not None:
         return Plan(state=ReplicaState.UNWANTED, code=Code.LEFT_ALONE,
@@ -68,6 +67,15 @@ def plan_replica(situation: Situation) -> Plan:
 def _is_there(situation: Situation) -> bool:
     """Whether a replica of ours has bytes: it follows its image, whatever that is."""
     return situation.replica is not None and situation.replica.has_bytes and is_ours(situation)
+
+
+def _plan_unwanted(situation: Situation, source: Image) -> Plan:
+    replica, removal = situation.replica, plan_removal(situation)
+    if removal is not None or replica is None or situation.treatment is None or not _is_there(situation):
+        return removal or plan_left_out(situation)
+    if not source.has_bytes:
+        return _plan_emptied(situation, source) or plan_left_out(situation)
+    return end_kept(situation, _plan_ours(situation, as_kept(situation, source, replica), replica))
 
 
 def _plan_wanted(situation: Situation, source: Image) -> Plan:
@@ -203,10 +211,10 @@ def _plan_verified(situation: Situation, source: Image, replica: Image) -> Plan:
     if difference.formats:
         return _replace(situation, source, replica, IdReason.FORMAT_DIFFERS,
                         "formats of an active image cannot be changed")
-    record = situation.record
-    if situation.stranger is not None and record is not None and record.choice is ConflictChoice.REPLACE:
+    record, stranger = situation.record, situation.stranger if situation.wanted else None
+    if stranger is not None and record is not None and record.choice is ConflictChoice.REPLACE:
         return Plan(state=ReplicaState.WAITING, code=Code.REPLACING, reason="an operator chose replace",
-                    actions=(_deletion(situation.stranger, DeletionCause.CONFLICT_REPLACED),))
+                    actions=(_deletion(stranger, DeletionCause.CONFLICT_REPLACED),))
     if difference:
         return Plan(state=ReplicaState.WAITING, code=Code.UPDATING,
                     reason=f"differs in {', '.join(difference.names())}",
@@ -221,7 +229,7 @@ def _plan_verified(situation: Situation, source: Image, replica: Image) -> Plan:
 def _plan_rotten(situation: Situation, source: Image, replica: Image) -> Plan:
     """Nobody boots it from now on, whether or not it may be deleted at once."""
     plan = _replace(situation, source, replica, IdReason.ROTTEN, "the stored bytes do not match their hash any more")
-    if replica.status != "active":
+    if not situation.wanted or replica.status != "active":
         return plan
     return changed(plan, actions=(act.Deactivate(replica_id=replica.id), *plan.actions))
 
@@ -250,7 +258,9 @@ def _plan_saving(situation: Situation, source: Image, replica: Image) -> Plan:
 
 
 def _replace(situation: Situation, source: Image, replica: Image, why: IdReason, reason: str) -> Plan:
-    record = situation.record
+    record, broken = situation.record, plan_broken(situation, replica, why, reason)
+    if broken is not None:
+        return broken
     if record is not None and record.origin is Origin.ADOPTED and not situation.delete_adopted:
         return plan_kept(situation, source, replica, reason)
     return Plan(state=ReplicaState.WAITING, code=why.value, reason=reason,

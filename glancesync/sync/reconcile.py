@@ -23,6 +23,7 @@ from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
 from glancesync.sync.codes import HELD, Code
 from glancesync.sync.context import SyncContext
+from glancesync.sync.disallowed import is_removable
 from glancesync.sync.findings import FOREIGN_TOLD, Finding, PassReport, RegionReport
 from glancesync.sync.image_rules import find_rule
 from glancesync.sync.members import Members, read_members
@@ -148,11 +149,15 @@ class Reconciler:
                 source = replace(image, members=members.get(image.id))
             known = PairRecord(replica=record, removal=None, birth=births.get(image_id))
             referred = self._references.resolve(source, region, known.birth)
-            plan = plan_replica(self._context.situation(
+            situation = self._context.situation(
                 image_id, region, source=referred.image, replica=replica, known=known, awaits=referred.awaits,
-                stranger=self._find_stranger(side.client, image, replica, record)))
-            if needs_run(plan, record, image, again=_is_read_again(side.turns, image_id, region)):
-                yield Finding(image_id=image_id, region=region, plan=plan)
+                choice=self._context.choose(image, region),
+                stranger=self._find_stranger(side.client, image, replica, record))
+            plan = plan_replica(situation)
+            disallowed = plan.code != Code.TRANSIENT and is_removable(situation)
+            run = needs_run(plan, record, image, again=_is_read_again(side.turns, image_id, region))
+            if run or disallowed:
+                yield Finding(image_id=image_id, region=region, plan=plan, run=run, disallowed=disallowed)
 
     def _find_stranger(self, client: RegionClient, source: Image, replica: Image | None,
                        record: ReplicaRecord | None) -> Image | None:
@@ -227,6 +232,8 @@ def needs_run(plan: Plan, record: ReplicaRecord | None, source: Image, *, again:
         return False  # a new wait is begun by whoever asks for the task
     if plan.actions:
         return True
+    if plan.code == Code.OWNER_REGIONS_UNKNOWN:
+        return record is None  # what stands there stays as it is until Keystone tells
     if record is None:
         return plan.state not in (ReplicaState.UNWANTED, ReplicaState.WAITING)
-    return record.state is not plan.state
+    return record.state is not plan.state or (plan.state is ReplicaState.UNWANTED and record.reason_code != plan.code)

@@ -27,6 +27,7 @@ from glancesync.model.replica import (
     ReplicaState,
 )
 from glancesync.sync.births import Births, find_birth
+from glancesync.sync.disallowances import Disallowances
 from glancesync.sync.locations import Locations, find_located
 from glancesync.sync.rows import pair_is, to_columns, to_record, to_removal
 
@@ -55,6 +56,7 @@ class ReplicaRecords:
         self._clock = clock
         self.births = Births(database, clock)
         self.locations = Locations(database, clock)
+        self.disallowances = Disallowances(database, clock)
 
     def read(self, image_id: str, region: str) -> PairRecord:
         def work(connection: sa.Connection) -> PairRecord:

@@ -20,7 +20,9 @@ class Situation:
     one of the same owner and name where the replica is missing, or the one that it is to replace. `unseen` is why an
     image that the region does not show may be there all the same (None: it is seen whole, or shows what is looked for).
     `taken`: what stands under the replica's id is another image's replica. `selected` is what the strategy says,
-    `wanted` what of that a snapshot is given. `awaits` says which image has to be in the region first."""
+    `wanted` what of that a snapshot is given. `why_not` is why it is not selected, `undecided` why nobody knows,
+    `treatment` what becomes of a replica where the image's owner may not use the region (None: it is left as it is).
+    `awaits` says which image has to be in the region first."""
 
     image_id: str
     region: str
@@ -36,6 +38,9 @@ class Situation:
     taken: bool = False
     birth: Birth | None = None
     selected: bool = True
+    why_not: str = "the strategy does not select this region"
+    undecided: str | None = None
+    treatment: str | None = None
     awaits: str | None = None
     located: Located | None = None
     trust: Trust = Trust()
@@ -83,6 +88,8 @@ class Plan:
 
 #: How long a pair stays away whose region is not seen whole.
 UNSEEN_SECONDS = 60.0
+#: How long one stays away of which Keystone does not tell whether its image belongs there.
+UNDECIDED_SECONDS = 60.0
 #: Clocks of two regions are not further apart, or no token would be valid.
 _CLOCKS_APART_SECONDS = 86400.0
 

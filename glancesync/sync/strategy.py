@@ -8,8 +8,14 @@ from glancesync.model.image import Image
 
 
 def select_region_names(strategy: str, cascaded: Iterable[str]) -> frozenset[str]:
-    """The regions that the strategy (None or ALL, in any case) gives to every image."""
-    return frozenset(cascaded) if strategy.upper() == "ALL" else frozenset()
+    """The regions that the strategy (None, ALL or USER, in any case) may give to an image. Which of them USER gives it
+    depends on its owner, and is decided by the run: Keystone is not asked while something is submitted."""
+    return frozenset(cascaded) if strategy.upper() in ("ALL", "USER") else frozenset()
+
+
+def is_user(strategy: str) -> bool:
+    """Whether an image's owner decides."""
+    return strategy.upper() == "USER"
 
 
 def is_transient(image: Image, transient_property: str | None) -> bool:

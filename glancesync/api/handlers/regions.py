@@ -21,7 +21,7 @@ def thaw(call: Call) -> Reply:
 
 
 def list_endpoints(call: Call) -> Reply:
-    return Reply(body={"eps": call.service.cascaded_endpoints(call.body["regions"])})
+    return Reply(body={"eps": call.service.cascaded_endpoints(call.body["regions"], call.rights.own_project())})
 
 
 def get_history(call: Call) -> Reply:

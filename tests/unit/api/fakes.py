@@ -204,8 +204,8 @@ class FakeService:
             {"at": "2026-01-31T12:00:00.000Z", "region": "RegionTwo", "bytes": 5, "done": 1, "failed": 0,
              "lag_seconds": 1.5}]}
 
-    def cascaded_endpoints(self, region_names: Sequence[str]) -> list[str]:
-        self._record("cascaded_endpoints", region_names=region_names)
+    def cascaded_endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
+        self._record("cascaded_endpoints", region_names=region_names, project_id=project_id)
         return ["http://192.0.2.2/image"]
 
 

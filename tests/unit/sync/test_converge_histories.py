@@ -38,6 +38,7 @@ from glancesync.sync.sight import RegionSight
 from glancesync.sync.tee import Tee
 from glancesync.sync.trust import CANARY_NAME, SourceTrust
 from tests.fixtures.clocks import MovingClock
+from tests.fixtures.memory_cloud import new_chooser
 
 SERVICE = "service"
 SYNC = SyncSettings(sync_strategy="ALL", cascading_region="One", cascading_endpoint_url=None, transient_property=None,
@@ -107,7 +108,7 @@ class History(RuleBasedStateMachine):
         sight = RegionSight(database=self.database, trust=trust, directory=directory, settings=SYNC,
                             clock=self.clock)
         context = SyncContext(directory=directory, records=self.records, trust=trust, sight=sight, settings=SYNC,
-                              clock=self.clock,
+                              clock=self.clock, chooser=new_chooser(SYNC, self.clock),
                               service_project_id=lambda: SERVICE)
         executor = Executor(records=self.records, trust=trust, sight=sight, clock=self.clock,
                             new_id=lambda: str(uuid.uuid4()),

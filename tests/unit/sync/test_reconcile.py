@@ -22,6 +22,7 @@ from glancesync.sync.context import SyncContext
 from glancesync.sync.findings import PassReport
 from glancesync.sync.guard import Trust
 from glancesync.sync.reconcile import Reconciler
+from tests.fixtures.memory_cloud import new_chooser
 
 SYNC = SyncSettings(sync_strategy="ALL", cascading_region="One", cascading_endpoint_url=None, transient_property=None,
                     catalog_refresh_seconds=60, replica_saving_timeout_seconds=10, source_poll_seconds=1,
@@ -84,6 +85,7 @@ class KnownSource:
 def reconciler(clients, rows, page_size):
     return Reconciler(SyncContext(
         directory=Directory(clients), records=Records(rows), settings=SYNC, clock=ManualClock(), trust=KnownSource(),
+        chooser=new_chooser(SYNC, ManualClock()),
         sight=SeesAll(), service_project_id=lambda: "service", page_size=page_size))
 
 
