@@ -86,9 +86,10 @@ def tell_timers(compare: Callable[[], None], scrub: Callable[[], None]) -> Told:
             one, two = getattr(before, section), getattr(after, section)
             return any(getattr(one, name) != getattr(two, name) for name in names)
 
-        if differs("reconcile", "reconcile_interval_seconds") or differs(
-                "sync", "sync_strategy", "transient_property", "leave_alone", "adopt_by_hash", "max_restores") or differs(
-                "strategy", *(field.name for field in fields(StrategySettings))):
+        if (differs("reconcile", "reconcile_interval_seconds")
+                or differs("sync", "sync_strategy", "transient_property", "leave_alone", "adopt_by_hash",
+                           "max_restores")
+                or differs("strategy", *(field.name for field in fields(StrategySettings)))):
             compare()
         if differs("reconcile", "scrub_interval_seconds"):
             scrub()

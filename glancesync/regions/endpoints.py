@@ -133,7 +133,7 @@ def _normalized_or_none(url: str) -> str | None:
 def _refuse_parts(parts: SplitResult) -> None:
     if parts.scheme not in _DEFAULT_PORTS:
         raise InvalidInputError("an image endpoint must be an http or https URL")
-    if not parts.hostname:
+    if not (parts.hostname or "").strip("."):
         raise InvalidInputError("an image endpoint needs a host")
     for name, present in (("user name or password", "@" in parts.netloc), ("query", parts.query),
                           ("fragment", parts.fragment)):

@@ -8,7 +8,7 @@ import pytest
 
 from glancesync import conf as options
 from glancesync.cmd.build import build
-from glancesync.cmd.reload import Reloader
+from glancesync.cmd.reload import Reloader, tell_timers
 from glancesync.conf.live import LiveSettings
 from glancesync.tasks.worker import Worker
 
@@ -109,3 +109,13 @@ def test_rules_about_images_are_reloaded_and_shown(bench, caplog):
     caplog.clear()
     assert not bench.reload("leave_alone = nome=a\n")
     assert len(bench.live.now.sync.leave_alone.rules) == 1
+
+
+@pytest.mark.parametrize(("text", "compares"), [
+    ("sync_strategy = USER\n", True), ("[strategy]\nrole_regions = member=Two; x=\n", True),
+    ("[strategy]\ndisallowed_replicas = hidden\n", True), ("[worker]\nmax_tasks = 3\n", False)])
+def test_what_decides_about_regions_is_compared_by_at_once(bench, text, compares):
+    asked = []
+    assert bench.reload(text)
+    tell_timers(lambda: asked.append("compare"), lambda: asked.append("scrub"))(*bench.told[0])
+    assert asked == ["compare"] * compares

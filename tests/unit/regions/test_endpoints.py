@@ -57,7 +57,7 @@ def test_one_way_to_write_it(url: str, normal: str) -> None:
 @pytest.mark.parametrize("url", [
     "", "h:9292", "/v2", "ftp://h", "file:///etc", "http://", "http://:9292", "http://user@h", "http://u:p@h",
     "http://@h", "http://h?x=1", "http://h/#frag", "http://h:99999", "http://h:port", "http://[::1", "http://[zz::]",
-    "http://h o/", "http://h/a b", "http://fe80::1/", "http://h%00/"])
+    "http://h o/", "http://h/a b", "http://fe80::1/", "http://h%00/", "http://./"])
 def test_what_is_no_endpoint(url: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         normalize_endpoint(url)
