@@ -55,7 +55,7 @@ def plan_born(situation: Situation) -> Plan | None:
         return _plan_without_source(situation, birth)
     if situation.source.has_bytes:
         return _plan_filled(situation, birth, situation.source)
-    if not situation.selected:
+    if not situation.selected and situation.treatment is None:  # the strategy is that nothing is copied at all
         return plan_left_out(situation)
     if situation.source.status != "queued" or situation.source.importing:
         return Plan(state=ReplicaState.WAITING, code=Code.SOURCE_NOT_READY, delay_seconds=situation.source_poll_seconds,

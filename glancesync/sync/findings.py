@@ -11,9 +11,10 @@ from glancesync.sync.situation import Plan
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """A pair that stands out, and what a run would do as far as a listing shows. `run` is whether there is something to
-    do or to write down; `missing` that the replica is ours and its image was not listed; `foreign` that the region's
-    image is not ours, which is only reported; `disallowed` that a replica is to be removed from where it
-    does not belong; `window` is the id with which the window before its own ended."""
+    do or to write down (not where nobody knows whether the image belongs there); `missing` that the replica is ours and
+    its image was not listed; `foreign` that the region's image is not ours, which is only reported; `disallowed` that a
+    replica is to be removed from where it does not belong; `window` is the id with which the window before its own
+    ended."""
 
     image_id: str
     region: str

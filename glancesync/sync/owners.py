@@ -6,6 +6,7 @@ who asks for the same is told so, for a Keystone that is away would hold up each
 """
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from glancesync.model.owner import Owner
 from glancesync.sync.looks import SharedLooks
 from glancesync.sync.situation import UNDECIDED_SECONDS
 
+LOG = logging.getLogger(__name__)
 #: How long a failure stands for an answer.
 _FAILURE_SECONDS = 5.0
 
@@ -52,6 +54,7 @@ class Owners:
         self._failures: dict[Hashable, _Failure] = {}
         self._looks = SharedLooks(clock)
         self._renewed_at = float("-inf")
+        self._complained = False
 
     def get(self, project_id: str, *, fresh: bool = False) -> Owner:
         """What Keystone said within `owner_cache_seconds`; just now where `fresh`. Raises OwnerRegionsUnknownError."""
@@ -65,6 +68,9 @@ class Owners:
             return known.owner
         self._raise_failure(key, now)
         owner = self._ask(key, lambda: self._projects.read(project_id, roles=roles, domain=domain), since=now)
+        if self._complained:
+            LOG.warning("Keystone tells again which regions projects may use")
+        self._complained = False
         self._keep(key, _Known(owner=owner, asked_at=now))
         return owner
 
@@ -82,6 +88,10 @@ class Owners:
             now = self._clock.monotonic()
             self._failures = {each: failure for each, failure in self._failures.items() if failure.until > now}
             self._failures[place] = _Failure(reason=str(error), until=now + _FAILURE_SECONDS)
+            if not self._complained:
+                LOG.error("ALARM: Keystone does not tell which regions a project may use, images of those that it does "
+                          "not tell of are copied nowhere meanwhile: %s", error)
+            self._complained = True
             raise _unknown(str(error)) from error
 
     def _raise_failure(self, key: Hashable, now: float) -> None:

@@ -156,7 +156,7 @@ class Reconciler:
             plan = plan_replica(situation)
             disallowed = plan.code != Code.TRANSIENT and is_removable(situation)
             run = needs_run(plan, record, image, again=_is_read_again(side.turns, image_id, region))
-            if run or disallowed:
+            if run or disallowed or plan.code == Code.OWNER_REGIONS_UNKNOWN:
                 yield Finding(image_id=image_id, region=region, plan=plan, run=run, disallowed=disallowed)
 
     def _find_stranger(self, client: RegionClient, source: Image, replica: Image | None,

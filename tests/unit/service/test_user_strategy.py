@@ -188,6 +188,20 @@ def test_hidden_is_shown_again_when_its_owner_may_be_there_again(new: New) -> No
     assert cloud.record(image_id, "Three").state is ReplicaState.IN_SYNC
 
 
+def test_hidden_and_removed_are_taken_back_when_the_option_is(new: New) -> None:
+    cloud = new(disallowed_replicas="hidden")
+    image_id = placed(cloud)
+    cloud.compare()
+    object.__setattr__(cloud.strategy, "disallowed_replicas", "removed")
+    cloud.compare()
+    assert not cloud.three.get_image(image_id).os_hidden
+    cloud.clock.advance(101)
+    object.__setattr__(cloud.strategy, "disallowed_replicas", "kept")
+    cloud.compare()
+    assert cloud.record(image_id, "Three").reason_code == "not_allowed_kept"
+    assert cloud.record(image_id, "Three").disallowed_since is None
+
+
 def test_removed_takes_two_comparisons_and_is_recorded(new: New) -> None:
     cloud = new(disallowed_replicas="removed")
     image_id = placed(cloud, protected=True)
@@ -287,6 +301,27 @@ def test_what_an_image_was_made_from_is_neither_hidden_nor_removed(new: New) -> 
         assert cloud.record(image_id, "Three").reason_code == "born_here"
 
 
+def test_an_image_is_filled_from_where_it_was_made_whatever_its_owner_may_use(new: New) -> None:
+    cloud = new()
+    origin, image_id = cloud.upload(region=cloud.three, name="snap"), queued(cloud.one)
+    cloud.service.claim_birth(BirthClaim(image_id=image_id, region="Three", origin_id=origin.id,
+                                         image_from=ImageFrom.SNAPSHOT))
+    cloud.work()
+    cloud.compare()
+    assert cloud.one.get_image(image_id).status == "active"
+    assert (cloud.record(image_id).state, image_id in cloud.ids(cloud.two)) == (ReplicaState.IN_SYNC, True)
+    assert cloud.ids(cloud.three) == {origin.id}
+
+
+def test_an_image_that_changes_hands_goes_where_its_new_owner_may_be(new: New) -> None:
+    cloud = new()
+    image = cloud.upload()
+    cloud.compare()
+    cloud.one.update_image(image.id, ImageChanges(fields={"owner": "rival"}))
+    submit(cloud, image.id)
+    assert cloud.three.get_image(image.id).owner == cloud.two.get_image(image.id).owner == "rival"
+
+
 def test_removals_count_against_the_brake(new: New) -> None:
     cloud = new(disallowed_replicas="removed", deletion={"max_deletes": 1})
     first = placed(cloud)
@@ -364,6 +399,7 @@ def test_a_dry_run_says_that_nobody_knows(new: New) -> None:
     cloud.projects.down = DOWN
     plans = cloud.service.plan(image_ids=[image.id], regions=None)
     assert {(plan["reason_code"], len(plan["actions"])) for plan in plans} == {("owner_regions_unknown", 0)}
+    assert {plan["reason_code"] for plan in cloud.service.plan_all(regions=None)} == {"owner_regions_unknown"}
 
 
 # -- the original's question ----------------------------------------------------------------------------------------

@@ -105,6 +105,19 @@ def test_a_keystone_that_is_away_is_not_asked_for_each_project() -> None:
     assert bench.projects.asked == ["a"]
 
 
+def test_it_is_said_once_and_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.projects.down = RegionAnswerError("no")
+    for name in "abc":
+        with pytest.raises(OwnerRegionsUnknownError):
+            bench.owners.get(name)
+    bench.projects.down = None
+    bench.clock.advance(6)
+    assert bench.asked("a", "b") == ["a", "b"]
+    assert [record.getMessage().partition(" a project")[0] for record in caplog.records] == [
+        "ALARM: Keystone does not tell which regions", "Keystone tells again which regions projects may use"]
+
+
 def test_an_answer_about_one_project_that_is_none_leaves_the_others() -> None:
     bench = Bench()
     bench.projects.down = RegionAnswerError("no")
