@@ -58,7 +58,7 @@ _RULES = [
      [("POST", "/v1/images/{image_id}/conflicts/{region}")]),
     ("deletions:list", ADMIN, "See what was deleted and why.", [("GET", "/v1/deletions")]),
     ("regions:list", ADMIN, "List the regions with their endpoints and the state of their tasks.",
-     [("GET", "/v1/regions")]),
+     [("GET", "/v1/regions"), ("GET", "/v1/regions/{region}")]),
     ("regions:freeze", ADMIN, "Have nothing written to a region, or let it go on.",
      [("POST", "/v1/regions/{region}/freeze"), ("POST", "/v1/regions/{region}/thaw")]),
     ("history:get", ADMIN, "See bytes, runs and lag of the regions over time.", [("GET", "/v1/history")]),

@@ -116,6 +116,8 @@ ROUTES: Sequence[Route] = (
          query=schemas.DELETIONS_QUERY, answer=schemas.DELETIONS),
     _get("/v1/regions", regions.list_regions, "regions:list", "Regions with their endpoints and tasks.",
          answer=schemas.REGIONS),
+    _get("/v1/regions/{region}", regions.get_region, "regions:list", "One region, and how far its fill has come.",
+         answer=schemas.REGION),
     _post("/v1/regions/{region}/freeze", regions.freeze, "regions:freeze",
           "Have nothing written to a region: its tasks wait, what runs there ends.",
           body=Body(schema=schemas.FREEZE_BODY, required=False), answer=schemas.REGION),

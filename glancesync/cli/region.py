@@ -9,6 +9,7 @@ from typing import Any
 from osc_lib import exceptions as osc_errors
 from osc_lib.command import command
 
+from glancesync.cli import text
 from glancesync.cli.base import RAW_FORMATS, Json, Speaks
 from glancesync.model.text import inert
 
@@ -17,12 +18,13 @@ _HEALTH = {"closed": "well", "half_open": "on trial", "open": "left alone"}
 
 
 class RegionList(Speaks, command.Lister):
-    """List the regions with their endpoints and the number of images by state."""
+    """List the regions with their endpoints, the number of images by state, and how far a fill has come."""
 
     def take_action(self, given: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         found = self.asked(self.sync.list_regions)["regions"]
-        return ("Region", "Role", "Endpoint", "Health", "Images"), [
-            (each["name"], _role(each), each["endpoint"], _health(each), _counts(given, each)) for each in found]
+        return ("Region", "Role", "Endpoint", "Health", "Images", "Fill"), [
+            (each["name"], _role(each), each["endpoint"], _health(each), _counts(given, each), _fill(given, each))
+            for each in found]
 
 
 class RegionShow(Speaks, command.ShowOne):
@@ -36,7 +38,7 @@ class RegionShow(Speaks, command.ShowOne):
         for each in found:
             if each["name"] == given.region:
                 rest = {name: value for name, value in each.items() if name not in ("images", "cascading")}
-                fields = {**rest, "role": _role(each), "images": _counts(given, each)}
+                fields = {**rest, "role": _role(each), "images": _counts(given, each), "fill": _fill(given, each)}
                 return tuple(fields), tuple(fields.values())
         names = ", ".join(each["name"] for each in found)
         raise osc_errors.CommandError(f"There is no region {inert(given.region)}; there are {names}.")
@@ -86,6 +88,19 @@ def _health(region: Json) -> str:
     if region.get("problems") and state != "open":
         return "not seen whole"
     return _HEALTH.get(state, state)
+
+
+def _fill(given: argparse.Namespace, region: Json) -> Any:
+    """How far the region has come with the images that it lacked."""
+    fill = region.get("fill")
+    if given.formatter in RAW_FORMATS:
+        return fill
+    if not fill:
+        return "-"
+    failed = f", {fill['images_failed']} failed" if fill["images_failed"] else ""
+    left = "" if fill["eta_seconds"] is None else f", about {text.duration(fill['eta_seconds'])} left"
+    return (f"{fill['images_done']} of {fill['images_total']} images{failed}, "
+            f"{text.size(fill['bytes_done'])} of {text.size(fill['bytes_total'])}{left}")
 
 
 def _counts(given: argparse.Namespace, region: Json) -> Any:

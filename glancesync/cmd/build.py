@@ -41,6 +41,7 @@ from glancesync.regions.prober import RegionProber
 from glancesync.regions.projects import Projects
 from glancesync.service import Service
 from glancesync.service.feed import NotificationFeed
+from glancesync.service.filling import FillTimer
 from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
@@ -82,6 +83,7 @@ class Server:
     purge_timer: PurgeTimer
     prober: RegionProber
     freeze_timer: FreezeTimer
+    fill_timer: FillTimer
     streams: Streams
     feed: NotificationFeed | None
     app: Any
@@ -146,6 +148,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
         prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
         freeze_timer=FreezeTimer(frozen=frozen, clock=clock, stop_runs=worker.stop_runs, woken=worker.ring,
                                  guard=worker.guard),
+        fill_timer=FillTimer(filling=service.filling, settings=settings.reconcile, clock=clock, guard=worker.guard),
         streams=streams,
         feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))

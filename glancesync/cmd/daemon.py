@@ -104,7 +104,8 @@ class _Daemon:
                    concurrency.spawn(server.scrub_timer.run_forever),
                    concurrency.spawn(server.purge_timer.run_forever),
                    concurrency.spawn(server.prober.run_forever),
-                   concurrency.spawn(server.freeze_timer.run_forever)]
+                   concurrency.spawn(server.freeze_timer.run_forever),
+                   concurrency.spawn(server.fill_timer.run_forever)]
         if server.feed is not None:
             threads.append(concurrency.spawn(server.feed.run_forever))
         for thread in threads:

@@ -16,7 +16,8 @@ from glancesync.sync.new_ids import region_problems
 def print_list(server: Server, _given: argparse.Namespace) -> int:
     """A line for each region."""
     for region in server.service.list_regions():
-        print(f"{inert(region['name'])}  {_what(region)}  {inert(region['endpoint'] or '-')}  {_counts(region)}")
+        print(f"{inert(region['name'])}  {_what(region)}  {inert(region['endpoint'] or '-')}  {_counts(region)}"
+              f"{_fill(region)}")
     return 0
 
 
@@ -74,6 +75,12 @@ def _what(region: dict[str, Any]) -> str:
         return f"gone from the catalog since {region['gone_at']}"
     role = "cascading" if region["cascading"] else "cascaded"
     return f"{role}, frozen since {region['frozen']['since']}" if region["frozen"] else role
+
+
+def _fill(region: dict[str, Any]) -> str:
+    fill = region["fill"]
+    return (f"  is being filled: {fill['images_done']} of {fill['images_total']} images, {fill['bytes_done'] >> 20} of "
+            f"{fill['bytes_total'] >> 20} MiB") if fill else ""
 
 
 def _counts(region: dict[str, Any]) -> str:

@@ -15,6 +15,10 @@ OPTS = [
                     "for those of a part of the images, a request for each and each region. The first comparison after "
                     "a start, and each that is asked for, asks for all. 0: all of them do."),
     cfg.BoolOpt("reconcile_at_start", default=True, help="Compare everything once when the server starts."),
+    cfg.IntOpt("initial_sync_batch", mutable=True, default=100, min=1,
+               help="How many of the images that a region lacks are in the queue at a time: all of them at the first "
+                    "start, and when a region is new. The others wait for their turn, newest first; what users do "
+                    "meanwhile comes before them."),
     cfg.IntOpt("scrub_interval_seconds", mutable=True, default=0, min=0,
                help="How often a sample of the verified replicas is downloaded and hashed again. One whose stored "
                     "bytes are wrong is deactivated and replaced. 0: never."),
@@ -31,6 +35,7 @@ class ReconcileSettings:
     members_interval_seconds: int = 21600
     reconcile_at_start: bool = True
     list_page_size: int = 200
+    initial_sync_batch: int = 100
     scrub_interval_seconds: int = 0
     scrub_fraction: float = 0.01
 

@@ -248,3 +248,16 @@ registrations = sa.Table(
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("refused", sa.String(1024)),
 )
+
+fills = sa.Table(
+    "fills", metadata,
+    _image_id(primary_key=True),
+    _region(primary_key=True),
+    sa.Column("created_at", sa.Double, nullable=False),  # the image
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("added_at", sa.Double, nullable=False),
+    sa.Column("queued_at", sa.Double),
+    sa.Column("done_at", sa.Double),
+    sa.Column("failed", sa.Boolean, nullable=False),
+    sa.Index("ix_fills_turn", "region", "done_at", "queued_at", "created_at"),
+)

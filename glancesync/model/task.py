@@ -160,10 +160,12 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """Who asks for some pairs, and how urgently. A higher priority runs first; `delay_seconds` holds the run back."""
+    """Who asks for some pairs, and how urgently. A higher priority runs first; `delay_seconds` holds the run back;
+    of several pairs each counts as asked for `spacing_seconds` before the next, so that they run in their order."""
 
     trigger: Trigger
     request_id: str | None = None
     priority: int = 0
     delay_seconds: float = 0
+    spacing_seconds: float = 0
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
 from glancesync.conf.image_rules import ImageRules
 from glancesync.model.task import Pair, Submission, Task, Trigger
 from glancesync.service.door import Door
+from glancesync.service.filling import Filling
 from glancesync.service.plans import PlanPage, plan_view, read_page
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
@@ -28,38 +30,51 @@ _TASKS_TOLD = 10000
 class Comparisons:
     """Regions that are named are known to be there."""
 
-    def __init__(self, *, context: SyncContext, converger: Converger, door: Door) -> None:
+    def __init__(self, *, context: SyncContext, converger: Converger, door: Door, filling: Filling) -> None:
+        self._filling = filling
         self._context = context
         self._converger = converger
         self._door = door
         self._reconciler = Reconciler(context)
 
-    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
+    def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,  # noqa: PLR0913
                   trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None,
-                  only: ImageRules | None = None) -> list[Task]:
+                  only: ImageRules | None = None, in_turn: bool = False) -> list[Task]:
         """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
         comparisons missed or found where it does not belong, if the source can be believed. Returns the first tasks,
         `report` counts them all. `turns`: whose members are asked for though nothing stands out, None: everybody's.
-        `only`: images that meet a rule; then nothing is concluded of what was not listed."""
+        `only`: images that meet a rule; then nothing is concluded of what was not listed. `in_turn`: what a region
+        lacks fills it in its turn (`Filling`), newest images first."""
         self._context.trust.prepare()
         self._context.chooser.renew()
         report.id = new_pass_id(self._context.clock.now())
         submission = Submission(trigger=trigger, request_id=request_id)
         tasks: list[Task] = []
-        for batch in _batches(self._reconciler.compare(report, regions=regions, turns=turns, only=only)):
-            missing = [(finding.image_id, finding.region) for finding in batch if finding.missing]
-            if missing:
-                self._context.records.mark_missing(report.id, missing)
-            disallowed = [(finding.image_id, finding.region) for finding in batch if finding.disallowed]
-            if disallowed and only is None:
-                self._context.records.disallowances.mark(report.id, disallowed)
-            pairs = [Pair(each.image_id, each.region) for each in batch if each.run]
-            found = self._door.submit_pairs(pairs, submission)
-            report.tasks += len(found)
-            tasks += found[:_TASKS_TOLD - len(tasks)]
+        with self._filling.gather() if in_turn else nullcontext():
+            for batch in _batches(self._reconciler.compare(report, regions=regions, turns=turns, only=only)):
+                self._note(batch, report, whole=only is None)
+                found = self._door.submit_pairs(self._due(batch, report, in_turn=in_turn), submission)
+                report.tasks += len(found)
+                tasks += found[:_TASKS_TOLD - len(tasks)]
         found = self._door.submit_pairs(self._settle_missing(report) if only is None else [], submission)
         report.tasks += len(found)
         return tasks + found[:_TASKS_TOLD - len(tasks)]
+
+    def _note(self, batch: Sequence[Finding], report: PassReport, *, whole: bool) -> None:
+        missing = [(finding.image_id, finding.region) for finding in batch if finding.missing]
+        if missing:
+            self._context.records.mark_missing(report.id, missing)
+        disallowed = [(finding.image_id, finding.region) for finding in batch if finding.disallowed]
+        if disallowed and whole:
+            self._context.records.disallowances.mark(report.id, disallowed)
+
+    def _due(self, batch: Sequence[Finding], report: PassReport, *, in_turn: bool) -> list[Pair]:
+        """What is to be submitted now; the rest is written down."""
+        lacking = [each for each in batch if each.run and each.lacks is not None] if in_turn else []
+        again = set(self._filling.add(lacking))
+        report.lacking += len(lacking) - len(again)
+        later = {Pair(each.image_id, each.region) for each in lacking} - again
+        return [pair for each in batch if each.run and (pair := Pair(each.image_id, each.region)) not in later]
 
     def scrub(self, fraction: float) -> list[Task]:
         """Have that part of the verified replicas read again, after everything else that is to be done."""

@@ -21,6 +21,7 @@ from glancesync.service.conflicts import Chosen, Conflicts
 from glancesync.service.deletions import list_deletions
 from glancesync.service.door import Door
 from glancesync.service.events import store_events
+from glancesync.service.filling import Filling
 from glancesync.service.freezing import FrozenRegions
 from glancesync.service.live import LiveViews
 from glancesync.service.plans import PlanPage
@@ -54,9 +55,11 @@ class Service:
         self._live = LiveViews(database)
         self._conflicts = Conflicts(database, context.clock)
         self._door = Door(database=database, queue=queue, context=context, ring=ring)
-        self._comparisons = Comparisons(context=context, converger=converger, door=self._door)
+        self.filling = Filling(database=database, door=self._door, clock=context.clock, is_frozen=frozen.is_frozen,
+                               here=lambda: [each.name for each in context.directory.cascaded()])
+        self._comparisons = Comparisons(context=context, converger=converger, door=self._door, filling=self.filling)
         self._regions = RegionDesk(database=database, directory=context.directory, health=health, frozen=frozen,
-                                   views=self._views, chooser=context.chooser)
+                                   views=self._views, chooser=context.chooser, filling=self.filling)
 
     # -- in ------------------------------------------------------------------------------------------------------
 
@@ -154,9 +157,9 @@ class Service:
         return self._door.submit_pairs([Pair(image_id, region)], submission)[0]
 
     def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
-                  trigger: Trigger = Trigger.RECONCILE, only: ImageRules | None = None) -> list[Task]:
+                  only: ImageRules | None = None, in_turn: bool = False) -> list[Task]:
         """One comparison of everything (`Comparisons.reconcile`)."""
-        return self._comparisons.reconcile(report, regions=regions, turns=turns, trigger=trigger, only=only)
+        return self._comparisons.reconcile(report, regions=regions, turns=turns, only=only, in_turn=in_turn)
 
     def scrub(self, fraction: float) -> list[Task]:
         """Have that part of the verified replicas read again, after everything else that is to be done."""

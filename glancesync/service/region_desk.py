@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from glancesync.clock import isoformat
 from glancesync.db.engine import Database
 from glancesync.exceptions import InvalidInputError, RegionNotFoundError
+from glancesync.model.fill import FillProgress
 from glancesync.model.text import inert
-from glancesync.regions.breaker import Breaker
+from glancesync.regions.breaker import Breaker, BreakerState
 from glancesync.regions.directory import RegionDirectory
 from glancesync.regions.health import RegionHealth
+from glancesync.service.filling import Filling
 from glancesync.service.freezing import FrozenRegions
 from glancesync.service.views import ImageViews
 from glancesync.sync.choice import RegionChooser
@@ -25,7 +27,8 @@ class RegionDesk:
     """Answers of the regions; `views` counts their replicas."""
 
     def __init__(self, *, database: Database, directory: RegionDirectory, health: RegionHealth, frozen: FrozenRegions,
-                 views: ImageViews, chooser: RegionChooser) -> None:
+                 views: ImageViews, chooser: RegionChooser, filling: Filling) -> None:
+        self._filling = filling
         self._database = database
         self._directory = directory
         self._health = health
@@ -53,9 +56,10 @@ class RegionDesk:
                 {"name": name, "endpoint": None, "cascading": False, "gone_at": isoformat(at),
                  "images": counts.get(name, {}), "breaker": None} for name, at in sorted(gone.items())]
         problems = self._database.read(region_problems)
-        frozen = self._frozen.refresh()
+        frozen, fills = self._frozen.refresh(), self._filling.progress()
         return [{**region, "problems": problems.get(region["name"], []),
-                 "frozen": frozen[region["name"]].to_json() if region["name"] in frozen else None} for region in found]
+                 "frozen": frozen[region["name"]].to_json() if region["name"] in frozen else None,
+                 "fill": _fill_view(fills.get(region["name"]), region, frozen)} for region in found]
 
     def endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
         """Image endpoints of the cascaded regions that the project may use, of those named where some are. Raises
@@ -81,6 +85,19 @@ class RegionDesk:
         self.check([name])
         self._frozen.thaw(name)
         LOG.warning("region %s is thawed: its tasks go on", name)
+
+
+def _fill_view(progress: FillProgress | None, region: Mapping[str, Any],
+               frozen: Collection[str]) -> dict[str, Any] | None:
+    """None where nothing is being filled."""
+    if progress is None:
+        return None
+    closed = region["breaker"] is not None and region["breaker"]["state"] == BreakerState.CLOSED.value
+    # Of a region in which nothing moves now nobody knows when it ends.
+    eta = progress.eta_seconds() if closed and region["name"] not in frozen else None
+    return {"images_done": progress.done, "images_failed": progress.failed, "images_total": progress.images,
+            "bytes_done": progress.bytes_done, "bytes_total": progress.bytes_total,
+            "since": isoformat(progress.since), "eta_seconds": None if eta is None else round(eta)}
 
 
 def _breaker_view(breaker: Breaker) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from glancesync.clock import Clock
 from glancesync.db.engine import Database
-from glancesync.db.schema import new_ids, region_guards, regions, replicas
+from glancesync.db.schema import fills, new_ids, region_guards, regions, replicas
 from glancesync.model.region import Region
 from glancesync.regions.directory import RegionDirectory
 
@@ -157,6 +157,7 @@ def _rename(connection: sa.Connection, old: str, new: str) -> None:
     if connection.execute(sa.select(region_guards.c.region).where(region_guards.c.region == new)).first() is None:
         connection.execute(sa.update(region_guards).where(region_guards.c.region == old).values(region=new))
     connection.execute(sa.update(new_ids).where(new_ids.c.region == old).values(region=new))
+    connection.execute(sa.delete(fills).where(fills.c.region == old))  # what it lacks is found under the new name
     image_ids = list(connection.scalars(sa.select(replicas.c.image_id).where(replicas.c.region == old)))
     for start in range(0, len(image_ids), _AT_ONCE):
         some = replicas.c.image_id.in_(image_ids[start:start + _AT_ONCE])

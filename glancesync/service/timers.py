@@ -63,7 +63,7 @@ class ReconcileTimer:
         started = self._clock.monotonic()
         turns = Turns(now=started, interval_seconds=self._settings.members_interval_seconds, before=dict(self._seen))
         try:
-            self._service.reconcile(report, turns=turns)
+            self._service.reconcile(report, turns=turns, in_turn=True)
         except GlanceSyncError as error:
             LOG.warning("comparing all images broke off and is repeated soon: %s", error)
             return False
@@ -73,7 +73,8 @@ class ReconcileTimer:
                      "that are not ours%s", report.images, seen.images, name, seen.findings, seen.surplus, seen.foreign,
                      f"; broke off: {seen.error}" if seen.error else "")
         self._seen.update((name, started) for name, seen in report.regions.items() if seen.error is None)
-        LOG.info("the comparison took %.1f s and submitted %d tasks", seconds, report.tasks)
+        LOG.info("the comparison took %.1f s and submitted %d tasks%s", seconds, report.tasks,
+                 f"; {report.lacking} replicas are made in their turn" if report.lacking else "")
         return all(seen.error is None for seen in report.regions.values())
 
     def _interval(self) -> float:

@@ -9,12 +9,20 @@ from glancesync.sync.situation import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lack:
+    """An image of which a region has nothing: when it was created (seconds since the epoch), its size in bytes."""
+
+    created_at: float
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """A pair that stands out, and what a run would do as far as a listing shows. `run` is whether there is something to
     do or to write down (not where nobody knows whether the image belongs there); `missing` that the replica is ours and
     its image was not listed; `foreign` that the region's image is not ours, which is only reported; `disallowed` that a
     replica is to be removed from where it does not belong; `window` is the id with which the window before its own
-    ended."""
+    ended; `lacks` is set where a replica is to be made."""
 
     image_id: str
     region: str
@@ -24,6 +32,7 @@ class Finding:
     foreign: bool = False
     disallowed: bool = False
     window: str = ""
+    lacks: Lack | None = None
 
 
 #: Of so many foreign images of a region a report tells the ids; a dry run tells them all.
@@ -46,12 +55,14 @@ class RegionReport:
 @dataclass(kw_only=True)
 class PassReport:
     """One comparison. `id` sorts by the time of its beginning. `complete`: the source was listed to its end, and the
-    canary was in it; `tasks`: so many were submitted because of it."""
+    canary was in it; `tasks`: so many were submitted because of it; `lacking`: so many pairs fill regions in
+    their turn."""
 
     id: str = ""
     images: int = 0
     complete: bool = False
     tasks: int = 0
+    lacking: int = 0
     regions: dict[str, RegionReport] = field(default_factory=dict)
 
     def compared_regions(self) -> list[str]:

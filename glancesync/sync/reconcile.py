@@ -21,10 +21,11 @@ from glancesync.exceptions import GlanceSyncError, SnapshotRefusedError, Snapsho
 from glancesync.model.image import Image
 from glancesync.model.replica import Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
+from glancesync.sync.actions import CreateReplica
 from glancesync.sync.codes import HELD, Code
 from glancesync.sync.context import SyncContext
 from glancesync.sync.disallowed import is_removable
-from glancesync.sync.findings import FOREIGN_TOLD, Finding, PassReport, RegionReport
+from glancesync.sync.findings import FOREIGN_TOLD, Finding, Lack, PassReport, RegionReport
 from glancesync.sync.image_rules import find_rule
 from glancesync.sync.members import Members, read_members
 from glancesync.sync.plan import plan_replica
@@ -157,7 +158,8 @@ class Reconciler:
             disallowed = plan.code != Code.TRANSIENT and is_removable(situation)
             run = needs_run(plan, record, image, again=_is_read_again(side.turns, image_id, region))
             if run or disallowed or plan.code == Code.OWNER_REGIONS_UNKNOWN:
-                yield Finding(image_id=image_id, region=region, plan=plan, run=run, disallowed=disallowed)
+                yield Finding(image_id=image_id, region=region, plan=plan, run=run, disallowed=disallowed,
+                              lacks=_lack(image, plan))
 
     def _find_stranger(self, client: RegionClient, source: Image, replica: Image | None,
                        record: ReplicaRecord | None) -> Image | None:
@@ -195,6 +197,12 @@ class Reconciler:
 
 def _chosen(images: Mapping[str, Image], only: ImageRules | None) -> Mapping[str, Image]:
     return images if only is None else {image_id: image for image_id, image in images.items() if find_rule(image, only)}
+
+
+def _lack(image: Image, plan: Plan) -> Lack | None:
+    """The newest come first, so an image without a time comes last."""
+    makes = any(isinstance(action, CreateReplica) for action in plan.actions)
+    return Lack(created_at=image.created_at or 0.0, size=image.size or 0) if makes and image.has_bytes else None
 
 
 _FOREIGN = Plan(state=ReplicaState.SOURCE_MISSING, code=Code.FOREIGN,

@@ -31,12 +31,14 @@ def to_run(row: sa.Row[Any]) -> Run:
 
 def upsert(connection: sa.Connection, pairs: Sequence[Pair], submission: Submission, at: float) -> list[Task]:
     """One row per pair, new or merged, in the order of `pairs` (which holds each pair once)."""
+    due = at + submission.delay_seconds
     new = {"state": TaskState.WAITING.value, "trigger": submission.trigger.value, "wanted": 1, "seen": 0,
-           "priority": submission.priority, "run_at": at + submission.delay_seconds, "attempts": 0, "cancel": False,
+           "priority": submission.priority, "run_at": due, "attempts": 0, "cancel": False,
            "fence": 0, "request_id": submission.request_id, "created_at": at, "updated_at": at}
     # In one order everywhere, so that two servers that ask for the same pairs do not wait for each other in a circle.
-    values = [{**new, "id": uuid.uuid4().hex, "image_id": image_id, "region": region}
-              for image_id, region in sorted(pairs)]
+    values = [{**new, "id": uuid.uuid4().hex, "image_id": pair.image_id, "region": pair.region,
+               "run_at": due - (len(pairs) - 1 - number) * submission.spacing_seconds}
+              for pair, number in sorted((pair, number) for number, pair in enumerate(pairs))]
     found = _upserted(connection, values, pairs)
     return [found[pair] for pair in pairs]
 

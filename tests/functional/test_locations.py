@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,46 @@ class Cloud:
     def put(self, image_id: str, action: str, *urls: str) -> int:
         return int(self.admin.put(f"{self.lab.server.url}/v1/images/{image_id}/location", raise_exc=False, json={
             "action": action, "locations": [{"url": url, "metadata": {}} for url in urls]}).status_code)
+
+    def view(self, image_id: str) -> dict[str, dict[str, Any]]:
+        """The server's word by region."""
+        found = self.admin.get(f"{self.lab.server.url}/v1/images/{image_id}").json()["image"]
+        return {each["region"]: each for each in found["regions"]}
+
+    @contextmanager
+    def locations_writable(self) -> Iterator[None]:
+        """The cascading Glance has show_multiple_locations, without which nobody can take a location away."""
+        glance = self.lab.glances[ONE]
+        path = glance.directory / "glance-api.conf"
+        before = path.read_text("utf-8")
+        try:
+            self._restart(path, before.replace("[DEFAULT]", "[DEFAULT]\nshow_multiple_locations = true", 1))
+            yield
+        finally:
+            self._restart(path, before)
+
+    def _restart(self, path: Path, text: str) -> None:
+        glance = self.lab.glances[ONE]
+        glance.stop()
+        path.write_text(text, "utf-8")
+        glance.start()
+        glance.wait_ready()
+
+    def empty(self, image_id: str) -> None:
+        """The image is as before it had bytes."""
+        glance = self.lab.glances[ONE]
+        glance.stop()
+        with closing(sqlite3.connect(glance.directory / "service.db")) as database, database:
+            database.execute("UPDATE image_locations SET deleted = 1, status = 'deleted' WHERE image_id = ?",
+                             [image_id])
+            database.execute("UPDATE images SET status = 'queued', size = NULL, checksum = NULL, os_hash_value = NULL, "
+                             "os_hash_algo = NULL, updated_at = datetime('now') WHERE id = ?", [image_id])
+        glance.start()
+        glance.wait_ready()
+
+    def change(self, image_id: str, what: str, where: str, value: Any = None) -> None:
+        Images(self.admin, self.lab.endpoint(ONE)).patch(image_id, {"op": what, "path": where} | (
+            {} if what == "remove" else {"value": value}))
 
     def wait_for(self, image_id: str, text: str, region: str) -> dict[str, Any]:
         def reached() -> dict[str, Any]:
@@ -104,6 +146,62 @@ def test_a_url_that_gives_other_bytes_by_now_is_not_believed(cloud: Cloud, web_f
 
     eventually(judged, 60, what="no region got the wrong bytes")
     assert Images(cloud.admin, cloud.lab.endpoint(TWO)).get(image_id)["status"] == "queued"
+    cloud.ours.ensure_deleted(image_id)
+
+
+def test_a_url_that_is_taken_away_is_followed(cloud: Cloud, web_files: tuple[Path, str]) -> None:
+    """DELETE: the replica lies at the URL that is left, or has the bytes, whatever its id is then."""
+    folder, base = web_files
+    data = secrets.token_bytes(200_000)
+    for name in ("first", "second"):
+        (folder / name).write_bytes(data)
+    image_id = cloud.register(f"{base}/first")
+    assert cloud.put(image_id, "INSERT", f"{base}/first") == 202
+    cloud.wait_for(image_id, "they lie at its external URL", TWO)
+    with cloud.locations_writable():
+        cloud.change(image_id, "add", "/locations/-", {"url": f"{base}/second", "metadata": {}})
+        cloud.change(image_id, "remove", "/locations/0")
+    assert cloud.locations(image_id, ONE) == [f"{base}/second"]
+    assert cloud.put(image_id, "DELETE", f"{base}/first") == 202
+
+    def followed() -> bool:
+        replica_id = cloud.view(image_id)[TWO]["replica_id"]
+        assert cloud.view(image_id)[TWO]["state"] == "in_sync", cloud.view(image_id)[TWO]
+        assert f"{base}/first" not in cloud.locations(replica_id, TWO)
+        (folder / "first").unlink(missing_ok=True)  # nobody reads it any more
+        return Images(cloud.lab.session("demo"), cloud.lab.endpoint(TWO)).read(replica_id) == data
+
+    eventually(followed, 60, what="the replica lies elsewhere")
+    cloud.wait_for(image_id, "they were copied", THREE)
+    cloud.ours.ensure_deleted(image_id)
+
+
+def test_an_image_without_locations_is_queued_again_and_its_replicas_with_it(cloud: Cloud,
+                                                                             web_files: tuple[Path, str]) -> None:
+    """CLEAR. By its API no Glance of today lets anybody take the last location away."""
+    folder, base = web_files
+    (folder / "image").write_bytes(b"bytes that are taken away")
+    image_id = cloud.register(f"{base}/image")
+    assert cloud.put(image_id, "INSERT", f"{base}/image") == 202
+    cloud.wait_for(image_id, "they lie at its external URL", TWO)
+    cloud.wait_for(image_id, "they were copied", THREE)
+    cloud.empty(image_id)
+    assert cloud.ours.get(image_id)["status"] == "queued"
+    assert cloud.put(image_id, "CLEAR") == 202
+
+    def emptied() -> bool:
+        states = {region: (each["state"], each["reason_code"]) for region, each in cloud.view(image_id).items()}
+        assert states == dict.fromkeys((TWO, THREE), ("waiting", "source_not_ready"))
+        return all(Images(cloud.admin, cloud.lab.endpoint(region)).find(image_id) is None for region in (TWO, THREE))
+
+    eventually(emptied, 60, what="the replicas are gone and wait")
+    deletions = cloud.admin.get(f"{cloud.lab.server.url}/v1/deletions").json()["deletions"]
+    assert {(each["region"], each["cause"]) for each in deletions if each["image_id"] == image_id} == {
+        (TWO, "emptied"), (THREE, "emptied")}
+    cloud.ours.upload(image_id, b"bytes of its own")
+    assert cloud.put(image_id, "CLEAR") == 202
+    eventually(lambda: {each["state"] for each in cloud.view(image_id).values()} == {"in_sync"}, 60,
+               what="it is filled anew")
     cloud.ours.ensure_deleted(image_id)
 
 

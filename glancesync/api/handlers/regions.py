@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from glancesync.api.call import Call, Reply
+from glancesync.exceptions import RegionNotFoundError
 
 
 def list_regions(call: Call) -> Reply:
     return Reply(body={"regions": call.service.list_regions()})
+
+
+def get_region(call: Call) -> Reply:
+    return _one(call)
 
 
 def freeze(call: Call) -> Reply:
@@ -30,5 +35,7 @@ def get_history(call: Call) -> Reply:
 
 
 def _one(call: Call) -> Reply:
-    return Reply(body={"region": next(region for region in call.service.list_regions()
-                                      if region["name"] == call.path["region"])})
+    for region in call.service.list_regions():
+        if region["name"] == call.path["region"]:
+            return Reply(body={"region": region})
+    raise RegionNotFoundError(f"there is no region {call.path['region']!r}")

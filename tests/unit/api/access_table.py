@@ -93,6 +93,7 @@ ATTEMPTS = [
             url=f"/v1/images/{OWN_IMAGE}/conflicts/RegionTwo", body={"choice": "skip"}, answers={"admin": 202}),
     Attempt(route=("GET", "/v1/deletions"), url="/v1/deletions", answers={"admin": 200}),
     Attempt(route=("GET", "/v1/regions"), url="/v1/regions", answers={"admin": 200}),
+    Attempt(route=("GET", "/v1/regions/{region}"), url="/v1/regions/RegionTwo", answers={"admin": 200}),
     Attempt(route=("POST", "/v1/regions/{region}/freeze"), url="/v1/regions/RegionTwo/freeze",
             body={"reason": "new disks"}, answers={"admin": 202}),
     Attempt(route=("POST", "/v1/regions/{region}/thaw"), url="/v1/regions/RegionTwo/thaw", answers={"admin": 202}),

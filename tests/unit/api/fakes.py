@@ -185,9 +185,11 @@ class FakeService:
     def list_regions(self) -> list[dict[str, Any]]:
         self._record("list_regions")
         return [{"name": "RegionOne", "endpoint": "http://192.0.2.1/image", "cascading": True, "gone_at": None,
-                 "problems": [], "images": {}, "breaker": None, "frozen": None},
+                 "problems": [], "images": {}, "breaker": None, "frozen": None, "fill": None},
                 {"name": "RegionTwo", "endpoint": "http://192.0.2.2/image", "cascading": False, "gone_at": None,
                  "problems": [], "images": {"in_sync": 3},
+                 "fill": {"images_done": 3, "images_failed": 1, "images_total": 9, "bytes_done": 3000,
+                          "bytes_total": 9000, "since": "2026-01-31T12:00:00.000Z", "eta_seconds": 120},
                  "frozen": {"since": "2026-01-31T12:00:00.000Z", "by": None, "reason": "new disks"}, "breaker": {
                      "state": "open", "since": "2026-01-31T12:00:00.000Z", "failures": 5, "reason": "no answer",
                      "next_probe_at": "2026-01-31T12:00:30.000Z"}}]

@@ -17,6 +17,8 @@ from tests.unit.cli.console import IMAGE, Console, task
 
 TASKS = ("GET", "/v1/tasks")
 REGIONS = ("GET", "/v1/regions")
+FILL = {"images_done": 3, "images_failed": 1, "images_total": 9, "bytes_done": 3 << 30, "bytes_total": 9 << 30,
+        "since": "then", "eta_seconds": 600}
 RETRY_ALL = ("POST", "/v1/tasks/retry")
 
 
@@ -64,19 +66,27 @@ def test_every_task_named_is_tried() -> None:
 
 def test_regions_and_their_health() -> None:
     console = Console({REGIONS: [{"regions": [
-        region("One", cascading=True, images={}), region("Two", breaker={"state": "open"}),
+        region("One", cascading=True, images={}), region("Two", breaker={"state": "open"}, fill=FILL),
         region("Three", endpoint=None, gone_at="then"), region("Four", frozen={"since": "then"}),
         region("Five", breaker={"state": "closed"}), region("Six", breaker={"state": "half_open"}),
         region("Seven", breaker={"state": "closed"}, problems=["it hides images"])]}]})
     console.run(RegionList, "-f", "json")
     assert [list(row.values()) for row in json.loads(console.out)] == [
-        ["One", "cascading", "http://One", "-", {}],
-        ["Two", "cascaded", "http://Two", "left alone", {"in_sync": 2, "failed": 1}],
-        ["Three", "cascaded", None, "gone from the catalog since then", {"in_sync": 2, "failed": 1}],
-        ["Four", "cascaded", "http://Four", "frozen since then", {"in_sync": 2, "failed": 1}],
-        ["Five", "cascaded", "http://Five", "well", {"in_sync": 2, "failed": 1}],
-        ["Six", "cascaded", "http://Six", "on trial", {"in_sync": 2, "failed": 1}],
-        ["Seven", "cascaded", "http://Seven", "not seen whole", {"in_sync": 2, "failed": 1}]]
+        ["One", "cascading", "http://One", "-", {}, None],
+        ["Two", "cascaded", "http://Two", "left alone", {"in_sync": 2, "failed": 1}, FILL],
+        ["Three", "cascaded", None, "gone from the catalog since then", {"in_sync": 2, "failed": 1}, None],
+        ["Four", "cascaded", "http://Four", "frozen since then", {"in_sync": 2, "failed": 1}, None],
+        ["Five", "cascaded", "http://Five", "well", {"in_sync": 2, "failed": 1}, None],
+        ["Six", "cascaded", "http://Six", "on trial", {"in_sync": 2, "failed": 1}, None],
+        ["Seven", "cascaded", "http://Seven", "not seen whole", {"in_sync": 2, "failed": 1}, None]]
+
+
+def test_how_far_a_fill_has_come() -> None:
+    console = Console({REGIONS: [{"regions": [region("Two", fill=FILL), region("Three", fill={
+        **FILL, "images_failed": 0, "eta_seconds": None})]}]})
+    console.run(RegionList, "-f", "value", "-c", "Fill")
+    assert console.out == ("3 of 9 images, 1 failed, 3.0 GiB of 9.0 GiB, about 10 min left\n"
+                           "3 of 9 images, 3.0 GiB of 9.0 GiB\n")
 
 
 def test_freeze_and_thaw() -> None:
