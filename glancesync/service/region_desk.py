@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 class RegionDesk:
     """Answers of the regions; `views` counts their replicas."""
 
-    def __init__(self, *, database: Database, directory: RegionDirectory, health: RegionHealth, frozen: FrozenRegions,
+    def __init__(self, *, database: Database, directory: RegionDirectory, health: RegionHealth, frozen: FrozenRegions,  # noqa: PLR0913
                  views: ImageViews, chooser: RegionChooser, filling: Filling) -> None:
         self._filling = filling
         self._database = database

@@ -39,8 +39,9 @@ class Cloud:
         return image_id
 
     def locations(self, image_id: str, region: str) -> list[str]:
-        found = self.admin.get(f"{self.lab.endpoint(region)}/v2/images/{image_id}/locations").json()
-        return [each["url"] for each in found]
+        answer = self.admin.get(f"{self.lab.endpoint(region)}/v2/images/{image_id}/locations", raise_exc=False)
+        assert answer.status_code == 200, answer.text
+        return [each["url"] for each in answer.json()]
 
     def put(self, image_id: str, action: str, *urls: str) -> int:
         return int(self.admin.put(f"{self.lab.server.url}/v1/images/{image_id}/location", raise_exc=False, json={
@@ -164,14 +165,17 @@ def test_a_url_that_is_taken_away_is_followed(cloud: Cloud, web_files: tuple[Pat
     assert cloud.locations(image_id, ONE) == [f"{base}/second"]
     assert cloud.put(image_id, "DELETE", f"{base}/first") == 202
 
-    def followed() -> bool:
-        replica_id = cloud.view(image_id)[TWO]["replica_id"]
-        assert cloud.view(image_id)[TWO]["state"] == "in_sync", cloud.view(image_id)[TWO]
-        assert f"{base}/first" not in cloud.locations(replica_id, TWO)
-        (folder / "first").unlink(missing_ok=True)  # nobody reads it any more
-        return Images(cloud.lab.session("demo"), cloud.lab.endpoint(TWO)).read(replica_id) == data
+    def followed() -> str:
+        view = cloud.view(image_id)[TWO]
+        assert view["state"] == "in_sync", view
+        there = Images(cloud.admin, cloud.lab.endpoint(TWO)).find(view["replica_id"])
+        assert there is not None, "the one before is gone"
+        assert f"{base}/first" not in cloud.locations(view["replica_id"], TWO)
+        return str(view["replica_id"])
 
-    eventually(followed, 60, what="the replica lies elsewhere")
+    replica_id = eventually(followed, 60, what="the replica lies elsewhere")
+    (folder / "first").unlink()  # nobody reads it any more
+    assert Images(cloud.lab.session("demo"), cloud.lab.endpoint(TWO)).read(replica_id) == data
     cloud.wait_for(image_id, "they were copied", THREE)
     cloud.ours.ensure_deleted(image_id)
 
