@@ -45,6 +45,7 @@ from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
 from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
+from glancesync.stores.book import StoreBook
 from glancesync.sync.choice import RegionChooser
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
@@ -68,6 +69,7 @@ class Server:
     live: LiveSettings
     settings: Settings
     told: Sequence[Told]
+    stores: StoreBook
     database: Database
     directory: RegionDirectory
     queue: TaskQueue
@@ -85,6 +87,10 @@ class Server:
     streams: Streams
     feed: NotificationFeed | None
     app: Any
+
+    def take_stores(self) -> None:
+        """Put glance_store.yaml in force, once the regions are known. Raises ConfigurationError."""
+        self.stores.take(self.stores.read(self.settings.stores.config_file))
 
 
 def build(conf: cfg.ConfigOpts) -> Server:
@@ -132,6 +138,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
         live=live, settings=settings,
         told=[tell_timers(doorbell.ring, scrub_bell.ring), tell_clients(clients, session, _connections),
               lambda _before, _after: parts.enforcer.load_rules(True)],
+        stores=StoreBook(directory.known),
         database=database, directory=directory, queue=queue, worker=worker, service=service,
         trust=trust, sight=sight,
         reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell,
