@@ -197,5 +197,7 @@ class _Daemon:
         for thread in threads[1:]:
             concurrency.kill(thread)
         self._server.worker.stop(seconds)
+        for driver in self._server.drivers.values():
+            driver.close()
         self._server.database.close()
         LOG.info("stopped")

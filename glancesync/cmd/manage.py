@@ -87,8 +87,12 @@ def _add_region(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_store(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     store = _group(groups, "store", "the stores of glance_store.yaml")
-    _command(store, "check", "try what the file says: the regions, the files it names, the passwords; exit status 1 "
-             "when something cannot be used", _of(store_commands.check))
+    _command(store, "check", "log in to each host, and try its tools, room, rights and speed; exit status 1 when a "
+             "store cannot be used", _of(store_commands.check))
+    explain = _command(store, "explain", "print the ways that an image's bytes can take to a region, best first, each "
+                       "with why it is not taken", _of(store_commands.explain))
+    explain.add_argument("image_id", help="the image's id")
+    explain.add_argument("region", help="the cascaded region")
 
 
 def _of(command: Callable[[Server, argparse.Namespace], int]) -> Command:

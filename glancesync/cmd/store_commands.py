@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from glancesync.cmd.build import Server
-from glancesync.exceptions import ConfigurationError
+from glancesync.exceptions import StoreCopyError
 from glancesync.model.region import Region
 from glancesync.model.store import FilesystemScheme, Scheme
 from glancesync.model.text import inert
-from glancesync.stores.passwords import fetch_password
 
 
 def check(server: Server, _given: argparse.Namespace) -> int:
@@ -18,8 +17,27 @@ def check(server: Server, _given: argparse.Namespace) -> int:
         print("[stores] config_file is not set: all bytes go through the Glances")
         return 0
     server.take_stores()
-    problems = [_check_region(server, region) for region in sorted(server.directory.known())]
+    try:
+        problems = [_check_region(server, region) for region in sorted(server.directory.known())]
+    finally:
+        _close(server)
     return 1 if any(problems) else 0
+
+
+def explain(server: Server, given: argparse.Namespace) -> int:
+    """Each way of the image's bytes to the region, best first. Raises RegionNotFoundError, ImageNotFoundError."""
+    server.take_stores()
+    server.directory.client(given.region)
+    source = server.directory.cascading()
+    image = server.directory.client(source.name).get_image(given.image_id, with_members=False)
+    for way in server.shortcut.explain(image, source.name, given.region):
+        print(f"{inert(way.driver)} from {inert(way.source_region)}: {inert(way.refusal or 'ok')}")
+    return 0
+
+
+def _close(server: Server) -> None:
+    for driver in server.drivers.values():
+        driver.close()
 
 
 def _check_region(server: Server, region: Region) -> bool:
@@ -27,22 +45,26 @@ def _check_region(server: Server, region: Region) -> bool:
     if found is None or not found.schemes:
         print(f"{inert(region.name)}: the file names no store; its bytes go through its Glance")
         return False
-    problems = [_find_problem(scheme) for scheme in found.schemes]
-    for scheme, problem in zip(found.schemes, problems, strict=True):
-        print(f"{inert(region.name)}: {inert(_describe(scheme))}: {inert(problem or 'ok')}")
-    return any(problems)
+    return any([_check_scheme(server, region, scheme) for scheme in found.schemes])
+
+
+def _check_scheme(server: Server, region: Region, scheme: Scheme) -> bool:
+    """Whether there is a problem."""
+    what = f"{inert(region.name)}: {inert(_describe(scheme))}"
+    drivers = [each for each in server.drivers.values()
+               if scheme.name in (each.capabilities.source_scheme, each.capabilities.target_scheme)]
+    if not drivers:
+        print(f"{what}: no installed driver uses it")
+    for driver in drivers:
+        try:
+            print(f"{what}: ok; {'; '.join(driver.check(scheme))}")
+        except StoreCopyError as error:
+            print(f"{what}: {error.code}: {inert(str(error))}")
+            return True
+    return False
 
 
 def _describe(scheme: Scheme) -> str:
     if isinstance(scheme, FilesystemScheme):
         return f"{scheme.name} {scheme.ssh.user}@{scheme.ssh.host}:{scheme.ssh.port}{scheme.datadir}"
     return f"{scheme.name} {scheme.netloc}{scheme.path}"
-
-
-def _find_problem(scheme: Scheme) -> str | None:
-    if isinstance(scheme, FilesystemScheme) and scheme.ssh.password is not None:
-        try:
-            fetch_password(scheme.ssh.password)
-        except ConfigurationError as error:
-            return str(error)
-    return None
