@@ -74,7 +74,6 @@ class Server:
     told: Sequence[Told]
     stores: StoreBook
     drivers: Mapping[str, CopyDriver]
-    shortcut: StoreShortcut
     database: Database
     directory: RegionDirectory
     queue: TaskQueue
@@ -129,7 +128,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
                     random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters)
     doorbell, scrub_bell = Doorbell(), Doorbell()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
-                      request_reconcile=doorbell.ring, health=health, frozen=frozen)
+                      request_reconcile=doorbell.ring, health=health, frozen=frozen, shortcut=shortcut)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
     streams = Streams(source=service, clock=clock, most=settings.web.max_streams,
                       guard=worker.guard)
@@ -145,7 +144,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
         live=live, settings=settings,
         told=[tell_timers(doorbell.ring, scrub_bell.ring), tell_clients(clients, session, _connections),
               lambda _before, _after: parts.enforcer.load_rules(True)],
-        stores=stores, drivers=drivers, shortcut=shortcut,
+        stores=stores, drivers=drivers,
         database=database, directory=directory, queue=queue, worker=worker, service=service,
         trust=trust, sight=sight,
         reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell,

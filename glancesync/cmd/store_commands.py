@@ -25,13 +25,11 @@ def check(server: Server, _given: argparse.Namespace) -> int:
 
 
 def explain(server: Server, given: argparse.Namespace) -> int:
-    """Each way of the image's bytes to the region, best first. Raises RegionNotFoundError, ImageNotFoundError."""
+    """Each way of the image's bytes to the region, best first. What a running
+    server learnt of its regions this does not know. Raises RegionNotFoundError, ImageNotFoundError."""
     server.take_stores()
-    server.directory.client(given.region)
-    source = server.directory.cascading()
-    image = server.directory.client(source.name).get_image(given.image_id, with_members=False)
-    for way in server.shortcut.explain(image, source.name, given.region):
-        print(f"{inert(way.driver)} from {inert(way.source_region)}: {inert(way.refusal or 'ok')}")
+    for way in server.service.list_ways(given.image_id, given.region):
+        print(f"{inert(way['driver'])} from {inert(way['source'])}: {inert(way['refusal'] or 'ok')}")
     return 0
 
 

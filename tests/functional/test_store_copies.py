@@ -61,6 +61,10 @@ class Cloud:
         lines = self.lab.server.log_path.read_text("utf-8", "replace").splitlines()
         return [line for line in lines if image_id in line and region in line]
 
+    def ways(self, image_id: str, region: str) -> list[dict[str, Any]]:
+        url = f"{self.lab.server.url}/v1/images/{image_id}/ways/{region}"
+        return list(self.lab.session("admin").get(url).json()["ways"])
+
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "glancesync.cmd.manage", "--config-file",
                                str(self.lab.server.conf_path), *arguments], env=base_environment(), text=True,
@@ -163,6 +167,10 @@ def test_a_region_that_does_not_register_is_set_aside(cloud: Cloud, image_id: st
         cloud.images.upload(image_id, DATA)
         assert_same(cloud, image_id, TWO)
         assert any("through the Glances: store_not_registered" in line for line in cloud.log_of(image_id, TWO))
+        stream, refused = cloud.ways(image_id, TWO)
+        assert stream == {"source": ONE, "driver": "stream", "refusal": None}
+        assert refused["driver"] == "filesystem"
+        assert f"{TWO} is set aside: its Glance " in refused["refusal"]
     cloud.lab.server.stop()
     cloud.lab.server.bring_up()
 
