@@ -60,13 +60,17 @@ class StoreShortcut:
         """Fill the queued replica; the driver's name and what arrived. None: the bytes have to go through the Glances,
         the replica is queued. Raises what the run's handle and the regions' clients raise."""
         for way in self.explain(source, run.reader.region_name, run.region):
-            if way.driver == STREAM:
+            if way.driver == STREAM or self._is_taken(replica_id, run):
                 return None
-            if way.refusal is None and way.source is not None and way.target is not None:
+            if way.refusal is None:
                 found = self._try(way, source, run, replica_id)
                 if found is not None:
                     return way.driver, found
         return None
+
+    def _is_taken(self, replica_id: str, run: Run) -> bool:
+        """Whether a location task of an earlier run still works on the replica: its file must stay where it is."""
+        return run.target.get_image(replica_id, with_members=False).locked
 
     def _try(self, way: Way, source: Image, run: Run, replica_id: str) -> CopyResult | None:
         if source.size is None or source.digest is None or way.source is None or way.target is None:

@@ -102,6 +102,21 @@ def test_who_cancels_gets_no_other_way(cloud: MemoryCloud, drive: Callable[..., 
     assert uploads(cloud) == 0
 
 
+def test_a_file_that_a_glance_still_reads_stays(cloud: MemoryCloud, drive: Callable[..., FakeDriver]) -> None:
+    """A server that was killed after it had registered the file, and a new one."""
+    driver = drive(error=TaskCancelledError("killed"))
+    image = cloud.upload(DATA)
+    with pytest.raises(TaskCancelledError):
+        cloud.run(image.id)
+    cloud.two.slow = True
+    assert image.digest is not None
+    cloud.two.add_location(image.id, f"file:///{image.id}", image.digest)
+    driver.error = None
+    driver.calls.clear()
+    cloud.run(image.id)
+    assert driver.calls == []
+
+
 def test_a_slow_glance_is_waited_for(cloud: MemoryCloud, drive: Callable[..., FakeDriver]) -> None:
     driver = drive()
     cloud.two.slow = True
