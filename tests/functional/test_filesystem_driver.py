@@ -229,12 +229,26 @@ def big(two_hosts: tuple[Sshd, Sshd]) -> tuple[Sshd, Sshd]:
     """A file that takes a while."""
     one, two = two_hosts
     with (one.images / ID).open("wb") as file:
-        file.truncate(2 ** 30)
+        os.posix_fallocate(file.fileno(), 0, 2 ** 30)
     return one, two
 
 
 def big_job(one: Sshd, two: Sshd) -> StoreCopy:
     return job(one.scheme, two.scheme, size=2 ** 30)
+
+
+def test_a_sparse_file_stays_sparse(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    one, two = two_hosts
+    data = bytes(8_000_000) + DATA[:300_000] + bytes(56_000_000)
+    with one.put(ID, b"").open("r+b") as file:
+        file.seek(8_000_000)
+        file.write(DATA[:300_000])
+        file.truncate(len(data))
+    driver.copy(job(one.scheme, two.scheme, data), Watch())
+    path = two.images / REPLICA
+    assert path.read_bytes() == data
+    assert path.stat().st_blocks * 512 < 2_000_000
+    assert two.names() == [REPLICA]
 
 
 @pytest.mark.full

@@ -3,6 +3,7 @@
 
     source's host: cat FILE ──► this server's two ssh processes ──► target's host: dd ... ID.part, flushed
     target's host: size? hash? owner and mode, then ID.part becomes ID
+                   (a sparse file by tar -S on both, which sends no holes)
     one host:      cp (a reflink where the file system can) instead of the first line; never a hard link
 
 What is written has the name ID.part until it was hashed where it lies. The bytes pass through this server's memory, in
@@ -35,11 +36,13 @@ _HASHES = {"sha512": "sha512sum", "sha384": "sha384sum", "sha256": "sha256sum", 
 #: As Glance's own files are.
 _MODE = "0640"
 _LOOK_SECONDS = 1.0
+#: A file with less than this part of its size on the disk is packed.
+_SPARSE = 0.75
 _TRIAL_BYTES = 8 * 1024 * 1024
 
 
 class FilesystemDriver(CopyDriver):
-    """Needs sh, cat, dd, cp, mv, rm, stat, chmod, chown, sync and sha512sum (coreutils) on the hosts."""
+    """Needs sh, cat, dd, tar, cp, mv, rm, stat, chmod, chown, sync and sha512sum (coreutils) on the hosts."""
 
     name = "filesystem"
     capabilities = Capabilities(source_scheme="filesystem", target_scheme="filesystem", registers="file",
@@ -85,7 +88,7 @@ class FilesystemDriver(CopyDriver):
         lines = [f"log in: {self._clock.monotonic() - started:.2f} s"]
         free = run(scheme.ssh, ["stat", "-f", "-c", "%a %S", "--", scheme.datadir]).split()
         lines.append(f"free: {int(free[0]) * int(free[1]) // 2 ** 20} MiB")
-        for tool in ("cat", "dd", "cp", "mv", "rm", "chmod", "chown", "sync", "sha512sum"):
+        for tool in ("cat", "dd", "tar", "cp", "mv", "rm", "chmod", "chown", "sync", "sha512sum"):
             run(scheme.ssh, [tool, "--version"])
         started = self._clock.monotonic()
         try:
@@ -112,15 +115,32 @@ class FilesystemDriver(CopyDriver):
                           timeout_seconds=self._timeout(), watch=look)
             self._ssh.run(target.ssh, ["sync", "--", part], timeout_seconds=self._timeout(), watch=progress.check)
             return
-        sent, received = self._ssh.pipe(
-            [(source.ssh, ["cat", "--", file]),
-             (target.ssh, ["dd", f"of={part}", "bs=1M", "iflag=fullblock", "conv=fsync", "status=none"])],
-            timeout_seconds=self._timeout(), watch=look)
-        # dd's end breaks the pipe that cat writes to: what dd says comes first.
-        if received.status:
+        if self._is_sparse(source, file):
+            name = f"{copy.replica_id}.part"
+            self._pipe(copy, _packed(source, copy.image_id, name),
+                       ["tar", "-C", target.datadir, "--no-same-owner", "-xf", "-", "--", name], look)
+            self._ssh.run(target.ssh, ["sync", "--", part], timeout_seconds=self._timeout(), watch=progress.check)
+            return
+        self._pipe(copy, ["cat", "--", file],
+                   ["dd", f"of={part}", "bs=1M", "iflag=fullblock", "conv=fsync", "status=none"], look)
+
+    def _pipe(self, copy: StoreCopy, send: list[str], receive: list[str], look: _Look) -> None:
+        source, target = _folders(copy)
+        sent, received = self._ssh.pipe([(source.ssh, send), (target.ssh, receive)], timeout_seconds=self._timeout(),
+                                        watch=look)
+        # The receiver's end breaks the pipe that the sender writes to: what the receiver says comes first.
+        if received.status and not (sent.status and "Unexpected EOF" in received.errors):
             raise classify(received.status, received.errors, what=f"writing on {target.ssh.host}")
         if sent.status:
             raise classify(sent.status, sent.errors, what=f"reading on {source.ssh.host}", reads=True)
+
+    def _is_sparse(self, source: FilesystemScheme, file: str) -> bool:
+        """Whether so much of the file is holes that packing them pays."""
+        answer = self._ssh.run(source.ssh, ["stat", "-L", "-c", "%s %b %B", "--", file], reads=True).split()
+        if len(answer) != 3 or not all(each.isdigit() for each in answer):
+            raise StoreCopyError(f"stat on {source.ssh.host} answers with no size")
+        size, blocks, block_bytes = map(int, answer)
+        return blocks * block_bytes < _SPARSE * size
 
     def _verify(self, copy: StoreCopy, part: str, progress: Progress) -> None:
         target = _folders(copy)[1]
@@ -195,6 +215,11 @@ def _folders(copy: StoreCopy) -> tuple[FilesystemScheme, FilesystemScheme]:
         if not _ID.match(each):
             raise StoreSourceMissingError("an image whose id is no UUID has no file")
     return copy.source, copy.target
+
+
+def _packed(source: FilesystemScheme, image_id: str, name: str) -> list[str]:
+    """Sends the file under another name, without its holes."""
+    return ["tar", "-C", source.datadir, "-h", "-S", "-cf", "-", f"--transform=s|^.*$|{name}|", "--", image_id]
 
 
 def _path(scheme: FilesystemScheme, name: str) -> str:
