@@ -32,7 +32,19 @@
     |   |-- SourceReadError                    retry  the source stopped in the middle
     |   |-- SourceCorruptError                 stop   the source's bytes do not match its own hash
     |   |-- ReplicaUnreadableError             retry  a scrub could not read the stored bytes to their end
-    |   `-- VerificationError                  retry  the target computed another size or hash
+    |   |-- VerificationError                  retry  the target computed another size or hash
+    |   `-- StoreCopyError                     retry  the way past the Glances did not lead to the target
+    |       |-- StoreUnreachableError          retry  no connection to a store's host
+    |       |-- StoreLoginError                retry  its host refuses the key or password
+    |       |-- StoreHostKeyError              retry  its host shows an unknown or another key
+    |       |-- StoreSourceMissingError        retry  the source's file is not there
+    |       |-- StoreFullError                 retry  no room on the target's disk
+    |       |-- StoreWriteError                retry  the account may not write there
+    |       |-- StoreShortCopyError            retry  fewer bytes, or more, than the image has
+    |       |-- StoreCorruptCopyError          retry  other bytes arrived than the image's
+    |       |-- StoreCutError                  retry  the connection broke
+    |       |-- StoreTimeoutError              retry  it took longer than scp_copy_timeout_seconds
+    |       `-- StoreRegistrationError         retry  the target's Glance did not take the file
     |-- SnapshotError                     502  stop   an image cannot get the bytes of the snapshot that it is to be
     |   |-- SnapshotTimeoutError               stop   the snapshot did not become active in time
     |   `-- SnapshotRefusedError               stop   the snapshot is not one of this image
@@ -298,6 +310,78 @@ class VerificationError(TransferError):
     code = "verification_failed"
     what = "The target computed another size or hash than was sent; the replica is replaced."
     advice = "Look at the network between if it comes again."
+
+
+class StoreCopyError(TransferError):
+    code = "store_copy_failed"
+    what = "The bytes could not be copied from store to store; they go through the Glances."
+    advice = "Run `glance-sync-manage store check`."
+
+
+class StoreUnreachableError(StoreCopyError):
+    code = "store_unreachable"
+    what = "No ssh connection to the host of a store."
+    advice = "Look at the host, its sshd and the network; `glance-sync-manage store check` tries it."
+
+
+class StoreLoginError(StoreCopyError):
+    code = "store_login_refused"
+    what = "The host of a store refuses the key or the password."
+    advice = "Correct login_user, key_file or the password in glance_store.yaml."
+
+
+class StoreHostKeyError(StoreCopyError):
+    code = "store_host_key"
+    what = "The host of a store shows a key that is not the one in known_hosts_file; nothing was sent to it."
+    advice = "Find out why; only if the host was set up anew put its key into known_hosts_file."
+
+
+class StoreSourceMissingError(StoreCopyError):
+    code = "store_source_missing"
+    what = "The image's file is not in the source's folder, or may not be read there."
+    advice = "Look at datadir and login_user of the source in glance_store.yaml."
+
+
+class StoreFullError(StoreCopyError):
+    code = "store_full"
+    what = "No room is left on the disk of the target's store."
+    advice = "Make room."
+
+
+class StoreWriteError(StoreCopyError):
+    code = "store_write_refused"
+    what = "The account may not write to the target's folder, or not give its files the owner that Glance needs."
+    advice = "Log in as the user that runs Glance there."
+
+
+class StoreShortCopyError(StoreCopyError):
+    code = "store_short_copy"
+    what = "The file that arrived has another size than the image; it was removed."
+    advice = "Look at the source's file and the network if it comes again."
+
+
+class StoreCorruptCopyError(StoreCopyError):
+    code = "store_corrupt_copy"
+    what = "The file that arrived has another hash than the image; it was removed."
+    advice = "Look at the source's file and the target's disk if it comes again."
+
+
+class StoreCutError(StoreCopyError):
+    code = "store_connection_cut"
+    what = "An ssh connection to the host of a store broke in the middle."
+    advice = "Look at the network and the host's sshd if it comes again."
+
+
+class StoreTimeoutError(StoreCopyError):
+    code = "store_timeout"
+    what = "A copy from store to store took longer than scp_copy_timeout_seconds; it was ended."
+    advice = "Raise it if the links are that slow."
+
+
+class StoreRegistrationError(StoreCopyError):
+    code = "store_not_registered"
+    what = "The target's Glance did not take the file for the image's bytes; the file was removed."
+    advice = "Put the store filter into that Glance, and give its role to the service user (docs/stores.md)."
 
 
 class SnapshotError(GlanceSyncError):

@@ -42,6 +42,8 @@ _RULES = [
     ("images:list_all", ADMIN, "List the images of every project.", [("GET", "/v1/images")]),
     ("images:get", READER, "See one image's state in each region. Whoever may not is told that it is not there.",
      [("GET", "/v1/images/{image_id}")]),
+    ("images:explain", ADMIN, "See which ways an image's bytes can take to a region, and why others are not taken.",
+     [("GET", "/v1/images/{image_id}/ways/{region}")]),
     ("tasks:list", READER, "List the tasks of an image of one's own project (the query must name the image).",
      [("GET", "/v1/tasks")]),
     ("tasks:list_all", ADMIN, "List the tasks of all images, and see which server runs each.", [("GET", "/v1/tasks")]),

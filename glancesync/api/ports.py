@@ -98,6 +98,9 @@ class SyncService(Protocol):
     def history(self, *, seconds: float, points: int, region: str | None) -> dict[str, Any]:
         """Bytes, runs and lag over the last `seconds`, in so many steps."""
 
+    def list_ways(self, image_id: str, region: str) -> list[dict[str, Any]]:
+        """The ways of an image's bytes to a region; raises ImageNotFoundError, RegionNotFoundError."""
+
     def cascaded_endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
         """Image endpoints of the cascaded regions that the project may use, of those named where some are; raises
         RegionNotFoundError, OwnerRegionsUnknownError."""

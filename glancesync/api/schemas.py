@@ -211,6 +211,8 @@ HISTORY = _row(begins_at=_TIME, step_seconds={"type": "number"}, points=_list(_r
     at={**_TIME, "description": "when the step began"}, region=_STRING, bytes=_BYTES, done=_BYTES, failed=_BYTES,
     lag_seconds={**_or_null({"type": "number"}), "description": "the longest of what came in sync"})))
 RETRIED = _row(retried={**_BYTES, "description": "how many tasks are due now"})
+WAYS = _row(ways=_list(_row(source=_STRING, driver=_STRING, refusal={
+    **_ANY_STRING, "description": "why this way is not taken, null when it is"})))
 REGION = _row(region=_ref("Region"))
 REGIONS = _row(regions=_list(_ref("Region")))
 ENDPOINTS = _row(eps=_list(_STRING))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,12 +46,16 @@ from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
 from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
+from glancesync.stores.book import StoreBook
+from glancesync.stores.driver import CopyDriver
+from glancesync.stores.loading import DriverOptions, load_drivers
 from glancesync.sync.choice import RegionChooser
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.execute import Executor
 from glancesync.sync.owners import Owners
 from glancesync.sync.records import ReplicaRecords
+from glancesync.sync.shortcut import StoreShortcut
 from glancesync.sync.sight import RegionSight
 from glancesync.sync.tee import Tee
 from glancesync.sync.trust import SourceTrust
@@ -69,6 +73,8 @@ class Server:
     live: LiveSettings
     settings: Settings
     told: Sequence[Told]
+    stores: StoreBook
+    drivers: Mapping[str, CopyDriver]
     database: Database
     directory: RegionDirectory
     queue: TaskQueue
@@ -87,6 +93,10 @@ class Server:
     streams: Streams
     feed: NotificationFeed | None
     app: Any
+
+    def take_stores(self) -> None:
+        """Put glance_store.yaml in force, once the regions are known. Raises ConfigurationError."""
+        self.stores.take(self.stores.read(self.settings.stores.config_file))
 
 
 def build(conf: cfg.ConfigOpts) -> Server:
@@ -110,15 +120,17 @@ def build(conf: cfg.ConfigOpts) -> Server:
                           clock=clock, meter=counters,
                           service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
                           page_size=settings.reconcile.list_page_size)
+    stores, drivers = StoreBook(directory.known), _drivers(settings, clock)
+    shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock)
     executor = Executor(records=records, trust=trust, sight=sight, tee=Tee(settings.transfer), clock=clock,
-                        new_id=lambda: str(uuid.uuid4()), meter=counters)
+                        new_id=lambda: str(uuid.uuid4()), meter=counters, shortcut=shortcut)
     converger = Converger(context, executor)
     health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
                     random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters)
     doorbell, scrub_bell = Doorbell(), Doorbell()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
-                      request_reconcile=doorbell.ring, health=health, frozen=frozen)
+                      request_reconcile=doorbell.ring, health=health, frozen=frozen, shortcut=shortcut)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
     streams = Streams(source=service, clock=clock, most=settings.web.max_streams,
                       guard=worker.guard)
@@ -134,6 +146,7 @@ def build(conf: cfg.ConfigOpts) -> Server:
         live=live, settings=settings,
         told=[tell_timers(doorbell.ring, scrub_bell.ring), tell_clients(clients, session, _connections),
               lambda _before, _after: parts.enforcer.load_rules(True)],
+        stores=stores, drivers=drivers,
         database=database, directory=directory, queue=queue, worker=worker, service=service,
         trust=trust, sight=sight,
         reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell,
@@ -152,6 +165,12 @@ def build(conf: cfg.ConfigOpts) -> Server:
         streams=streams,
         feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))
+
+
+def _drivers(settings: Settings, clock: Clock) -> dict[str, CopyDriver]:
+    stores = settings.stores
+    return load_drivers(DriverOptions(clock=clock, copy_timeout_seconds=lambda: stores.scp_copy_timeout_seconds,
+                                      shell_tries=lambda: stores.num_shell_tries))
 
 
 def _parts(conf: cfg.ConfigOpts, service: Service, outward: Callable[[policy.Enforcer], Outward],

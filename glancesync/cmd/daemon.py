@@ -18,7 +18,7 @@ from glancesync.cmd.build import Server, build
 from glancesync.cmd.listener import listen
 from glancesync.cmd.logs import make_inert
 from glancesync.cmd.notify import Notifier
-from glancesync.cmd.reload import Reloader
+from glancesync.cmd.reload import Reloader, prepare_stores
 from glancesync.cmd.starting import StartGate
 from glancesync.db.alone import SoleUse
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
@@ -41,7 +41,9 @@ def run(arguments: Sequence[str]) -> int:
         log.setup(conf, _PROG, version=__version__)
         arrange_logs(conf)
         server = build(conf)
+        server.stores.read(server.settings.stores.config_file)  # what is wrong with it refuses the start at once
         reloader = Reloader(arguments=arguments, prog=_PROG, conf=conf, live=server.live,
+                            prepared=[prepare_stores(server.stores)],
                             told=[*server.told, lambda _before, _after: arrange_logs(conf)])
         return _Daemon(server, reloader, Notifier(os.environ)).run()
     except ConfigurationError as error:
@@ -149,6 +151,7 @@ class _Daemon:
         while not self._signals:
             try:
                 self._server.directory.load()
+                self._server.take_stores()
                 return True
             except ConfigurationError:
                 raise
@@ -195,5 +198,7 @@ class _Daemon:
         for thread in threads[1:]:
             concurrency.kill(thread)
         self._server.worker.stop(seconds)
+        for driver in self._server.drivers.values():
+            driver.close()
         self._server.database.close()
         LOG.info("stopped")

@@ -18,6 +18,7 @@ from oslo_policy import generator as policy_generator
 
 from glancesync.cmd.pages import api_page, configuration_page
 from glancesync.cmd.states import states_page
+from glancesync.stores.schema import SAMPLE as STORES_SAMPLE
 
 
 def configuration_sample() -> str:
@@ -45,6 +46,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "docs/api.md": api_page,
     "etc/glance-sync.conf.sample": configuration_sample,
     "etc/policy.yaml.sample": policy_sample,
+    "etc/glance_store.yaml.sample": lambda: STORES_SAMPLE,
 }
 
 

@@ -19,7 +19,7 @@ from glancesync.lab.errors import LabError
 from glancesync.lab.state import DATABASES, LabOptions
 
 _LAB_OPTIONS = ("regions", "database", "token_expiration_seconds", "glance_environment", "notifications_url",
-                "http_stores")
+                "http_stores", "store_filter")
 PLAIN_COLUMNS = 120  # of the tables where the output is no terminal
 
 
@@ -64,6 +64,8 @@ def _add_options(command: argparse.ArgumentParser) -> None:
                          help="message broker that the Glances notify, as oslo.messaging writes it (none)")
     command.add_argument("--http-stores", type=int, metavar="N",
                          help="so many regions, from the first on, take http URLs for locations (0)")
+    command.add_argument("--store-filter", action="store_true", default=None,
+                         help="let the cascaded Glances take files of their own stores")
     command.add_argument("--glance-environment", type=_absolute, metavar="DIR",
                          help="virtual environment that holds the Glance to run, and this package (pip install "
                               "--no-deps); by default the one of this command")

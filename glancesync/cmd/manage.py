@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from oslo_config import cfg
 
 from glancesync import conf as options
-from glancesync.cmd import comparing, config_show, region_commands, upgrade
+from glancesync.cmd import comparing, config_show, region_commands, store_commands, upgrade
 from glancesync.cmd.build import Server, build
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _command(source, "accept", "believe the cascading Glance as it is now: its identity, its number of images, and a "
              "new canary image if the old one is gone", _source_accept)
     _add_region(groups)
+    _add_store(groups)
     _add_conflict(groups)
     image = _command(_group(groups, "image", "what is known of one image"), "show",
                      "print an image's state, replica id and digest in each region", _image_show)
@@ -82,6 +83,16 @@ def _add_region(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
                        "anew), and look whether it is seen whole", _of(region_commands.release))
     for each in (show, freeze, thaw, release):
         each.add_argument("name", help="the region's name")
+
+
+def _add_store(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    store = _group(groups, "store", "the stores of glance_store.yaml")
+    _command(store, "check", "log in to each host, and try its tools, room, rights and speed; exit status 1 when a "
+             "store cannot be used", _of(store_commands.check))
+    explain = _command(store, "explain", "print the ways that an image's bytes can take to a region, best first, each "
+                       "with why it is not taken", _of(store_commands.explain))
+    explain.add_argument("image_id", help="the image's id")
+    explain.add_argument("region", help="the cascaded region")
 
 
 def _of(command: Callable[[Server, argparse.Namespace], int]) -> Command:

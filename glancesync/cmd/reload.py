@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 
 from keystoneauth1.session import Session
 from oslo_config import cfg
@@ -17,35 +18,44 @@ from glancesync.conf.live import LiveSettings
 from glancesync.conf.strategy import StrategySettings
 from glancesync.exceptions import ConfigurationError
 from glancesync.regions.factory import RegionClients
+from glancesync.stores.book import StoreBook
 
 LOG = logging.getLogger(__name__)
 #: (settings before, settings now): for what keeps something of them.
 Told = Callable[[Settings, Settings], None]
+#: (settings to be): reads what they name beside the configuration files, or raises ConfigurationError; what it returns
+#: puts that in force.
+Prepared = Callable[[Settings], Callable[[], None]]
 
 
 class Reloader:
     """All or nothing: new settings are put in force only when every file is right.
 
-    `told` are called afterwards, in order. `conf` is the parsed configuration of `arguments`; oslo.log follows it too.
+    `told` are called afterwards, in order; `prepared` before, and what they return then. `conf` is the parsed
+    configuration of `arguments`; oslo.log follows it too.
     """
 
     def __init__(self, *, arguments: Sequence[str], prog: str, conf: cfg.ConfigOpts, live: LiveSettings,
-                 told: Sequence[Told]) -> None:
+                 told: Sequence[Told], prepared: Sequence[Prepared] = ()) -> None:
         self._arguments = arguments
         self._prog = prog
         self._conf = conf
         self._live = live
         self._told = told
+        self._prepared = prepared
         self._started_with = self._last = read_given(arguments, prog=prog)
 
     def reload(self) -> bool:
         """Whether the files were right. Logs each option that changed, and each that a restart has to change."""
-        given = self._read()
-        if not isinstance(given, Given):
-            LOG.error("the configuration was not reloaded, all of the old one stays in force: %s", given)
+        read = self._read()
+        if isinstance(read, Exception):
+            LOG.error("the configuration was not reloaded, all of the old one stays in force: %s", read)
             return False
+        given, puts = read
         before, after = self._live.now, options.read_settings(self._conf)
         self._live.take(after)
+        for put in puts:
+            put()
         for tell in self._told:
             tell(before, after)
         changed = [each for each in list_changes(self._last, given) if each.at_once]
@@ -58,15 +68,16 @@ class Reloader:
         LOG.info("the configuration was reloaded: %d options changed, %d need a restart", len(changed), len(waiting))
         return True
 
-    def _read(self) -> Given | Exception:
+    def _read(self) -> tuple[Given, list[Callable[[], None]]] | Exception:
         """Every file, and all that is made of them, before anything changes; what is wrong with it."""
         try:
             given = read_given(self._arguments, prog=self._prog)
-            options.read_settings(options.parse(self._arguments, prog=self._prog))
+            to_be = options.read_settings(options.parse(self._arguments, prog=self._prog))
+            puts = [prepare(to_be) for prepare in self._prepared]
             self._mutate()
         except (ConfigurationError, cfg.Error) as error:
             return error
-        return given
+        return given, puts
 
     def _mutate(self) -> None:
         """oslo.config would tell in words of its own what is told above, secrets too."""
@@ -77,6 +88,14 @@ class Reloader:
             self._conf.mutate_config_files()
         finally:
             words.setLevel(level)
+
+
+def prepare_stores(book: StoreBook) -> Prepared:
+    """glance_store.yaml belongs to the configuration: with a wrong one nothing of it is taken."""
+    def prepare(settings: Settings) -> Callable[[], None]:
+        return partial(book.take, book.read(settings.stores.config_file))
+
+    return prepare
 
 
 def tell_timers(compare: Callable[[], None], scrub: Callable[[], None]) -> Told:

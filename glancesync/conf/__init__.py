@@ -20,6 +20,7 @@ from glancesync.conf import (
     notifications,
     reconcile,
     server,
+    stores,
     strategy,
     sync,
     transfer,
@@ -28,7 +29,8 @@ from glancesync.conf import (
 )
 from glancesync.exceptions import ConfigurationError
 
-SECTIONS = (server, sync, strategy, transfer, worker, breaker, reconcile, deletion, api, web, metrics, notifications)
+SECTIONS = (server, sync, strategy, transfer, stores, worker, breaker, reconcile, deletion, api, web, metrics,
+            notifications)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ class Settings:
     sync: sync.SyncSettings
     strategy: strategy.StrategySettings
     transfer: transfer.TransferSettings
+    stores: stores.StoresSettings
     worker: worker.WorkerSettings
     breaker: breaker.BreakerSettings
     reconcile: reconcile.ReconcileSettings

@@ -27,6 +27,7 @@ from glancesync.lab.wsgi import CONF_NAME, gunicorn_arguments, gunicorn_conf
 APPLICATION = "glance.common.wsgi_app:init_app()"
 FILTER_NAME = "glancesync"
 FILTER_FACTORY = "glancesync.filter:filter_factory"
+STORE_FILTER_FACTORY = "glancesync.filter.store_locations:filter_factory"
 # The folders in which bytes may lie, by what they are for.
 FOLDERS = ("images", "staging", "tasks")
 # Common properties as distributions describe them to Glance; the wheel brings no such file. Without it Glance takes no
@@ -76,6 +77,8 @@ class Glance(Service):
         if self.has_filter:
             paste = add_filter(paste)
             sections["glance_sync"] = self._filter_options()
+        if self._state.options.store_filter and self.name != self._state.cascading_region:
+            paste = add_filter(paste, STORE_FILTER_FACTORY)
         if self._state.regions.index(self.name) < self._state.options.http_stores:
             # Where several stores are enabled by name, Glance finds none for an http URL.
             del sections["DEFAULT"]["enabled_backends"]
@@ -169,8 +172,8 @@ def installed_paste_file(python: Path) -> Path:
     return path
 
 
-def add_filter(paste: str) -> str:
-    """The paste file with our filter before the root application of every keystone pipeline of [composite:api].
+def add_filter(paste: str, factory: str = FILTER_FACTORY) -> str:
+    """The paste file with a filter of ours before the root application of every keystone pipeline of [composite:api].
 
     Raises LabError when there is no such pipeline to extend.
     """
@@ -183,7 +186,7 @@ def add_filter(paste: str) -> str:
     if not extended or any(FILTER_NAME not in value for value in extended.values()):
         raise LabError("glance-api-paste.ini has no keystone pipelines that end in rootapp under [composite:api]")
     parser["composite:api"].update(extended)
-    parser[f"filter:{FILTER_NAME}"] = {"paste.filter_factory": FILTER_FACTORY}
+    parser[f"filter:{FILTER_NAME}"] = {"paste.filter_factory": factory}
     text = io.StringIO()
     parser.write(text)
     return text.getvalue()

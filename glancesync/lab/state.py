@@ -19,7 +19,7 @@ PROJECTS = ("demo", "rival")
 USERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "admin": ("admin", ("admin",)),
     "glance": ("service", ("service",)),
-    "glance-sync": ("service", ("admin", "service")),
+    "glance-sync": ("service", ("admin", "service", "glance_sync_store")),
     "glance-sync-events": ("service", ("glance_sync_events",)),
     "demo": ("demo", ("member",)),
     "rival": ("rival", ("member",)),
@@ -33,7 +33,8 @@ class LabOptions:
     `token_expiration_seconds` is Keystone's; `with_filter` puts the paste filter into the cascading Glance;
     `glance_environment` is the virtual environment whose Glance is run, None for the one that runs the lab;
     `notifications_url` the message broker that the Glances notify, None for none; so many regions, from
-    the first on, take http URLs for locations (`http_stores`).
+    the first on, take http URLs for locations (`http_stores`); the cascaded ones take files of their own store, from
+    who has the role (`store_filter`).
     """
 
     regions: int = 3
@@ -43,6 +44,7 @@ class LabOptions:
     glance_environment: str | None = None
     notifications_url: str | None = None
     http_stores: int = 0
+    store_filter: bool = False
 
     def __post_init__(self) -> None:
         if not 2 <= self.regions <= len(REGION_NAMES):

@@ -28,6 +28,7 @@ from glancesync.service.plans import PlanPage
 from glancesync.service.region_desk import RegionDesk
 from glancesync.service.statistics import Statistics, count_tasks
 from glancesync.service.views import ImageViews
+from glancesync.service.ways import list_ways
 from glancesync.sync.births import write_claim
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
@@ -35,6 +36,7 @@ from glancesync.sync.findings import PassReport
 from glancesync.sync.locations import mark_located
 from glancesync.sync.rotation import Turns
 from glancesync.sync.rows import regions_with_rows
+from glancesync.sync.shortcut import StoreShortcut
 from glancesync.tasks.queue import TaskQueue
 
 
@@ -46,11 +48,12 @@ class Service:
 
     def __init__(self, *, database: Database, queue: TaskQueue, context: SyncContext, converger: Converger,  # noqa: PLR0913
                  ring: Callable[[], None], request_reconcile: Callable[[], None], health: RegionHealth,
-                 frozen: FrozenRegions) -> None:
+                 frozen: FrozenRegions, shortcut: StoreShortcut | None = None) -> None:
         self._database = database
         self._queue = queue
         self._context = context
         self._request_reconcile = request_reconcile
+        self._shortcut = shortcut
         self._views = ImageViews(database)
         self._live = LiveViews(database)
         self._conflicts = Conflicts(database, context.clock)
@@ -251,6 +254,10 @@ class Service:
     def history(self, *, seconds: float, points: int, region: str | None) -> dict[str, Any]:
         """Bytes, runs and lag over the last `seconds`."""
         return self._live.history(seconds=seconds, points=points, region=region)
+
+    def list_ways(self, image_id: str, region: str) -> list[dict[str, Any]]:
+        """The ways of an image's bytes to a region, best first, each with why it is not taken."""
+        return list_ways(self._context, self._shortcut, image_id, region)
 
     def statistics(self) -> Statistics:
         """How much there is of what."""

@@ -24,8 +24,9 @@ from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.register import Registrar
 from glancesync.sync.run import Run
 from glancesync.sync.scrub import compare_stranger, scrub_replica
+from glancesync.sync.shortcut import StoreShortcut
 from glancesync.sync.sight import RegionSight
-from glancesync.sync.tee import Tee
+from glancesync.sync.tee import CopyResult, Tee
 from glancesync.sync.trust import SourceTrust
 from glancesync.sync.verify import check_copy, read_digest
 
@@ -39,10 +40,12 @@ class Executor:
     """Knows how each action is done; decides nothing."""
 
     def __init__(self, *, records: ReplicaRecords, trust: SourceTrust, sight: RegionSight, tee: Tee,  # noqa: PLR0913 - by name
-                 clock: Clock, new_id: Callable[[], str], meter: Meter | None = None) -> None:
+                 clock: Clock, new_id: Callable[[], str], meter: Meter | None = None,
+                 shortcut: StoreShortcut | None = None) -> None:
         self._records = records
         self._trust = trust
         self._tee = tee
+        self._shortcut = shortcut
         self._clock = clock
         self._identity = ReplicaIdentity(records=records, sight=sight, new_id=new_id)
         self._deleter = Deleter(trust)
@@ -77,8 +80,7 @@ class Executor:
         self._note(run, state=ReplicaState.COPYING, reason_code=Code.COPYING, reason=None)
         started = self._clock.monotonic()
         try:
-            result = self._tee.copy(source, run.reader, run.target, replica_id=action.replica_id,
-                                    algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM), handle=run.handle)
+            driver, result = self._move(source, action.replica_id, run)
         except SourceCorruptError:
             self._note(run, source_updated_at=source.updated_at)
             raise
@@ -90,10 +92,18 @@ class Executor:
             self._algorithms[run.region] = replica.digest.algorithm
         digest = check_copy(result, replica, run.region)
         run.replica = replace(replica, members=run.members)
-        self._meter.copied(driver="stream", source=run.reader.region_name, target=run.region, size=result.size,
+        self._meter.copied(driver=driver, source=run.reader.region_name, target=run.region, size=result.size,
                            seconds=seconds)
         self._note(run, digest=digest, size=result.size, rate_bytes_per_second=result.size / seconds,
                    verified_at=self._clock.now() if digest else None)
+
+    def _move(self, source: Image, replica_id: str, run: Run) -> tuple[str, CopyResult]:
+        """By the best way; through the Glances where there is no other."""
+        found = self._shortcut.copy(source, run, replica_id) if self._shortcut is not None else None
+        if found is not None:
+            return found
+        return "stream", self._tee.copy(source, run.reader, run.target, replica_id=replica_id, handle=run.handle,
+                                        algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM))
 
     @_do.register
     def _verify(self, action: act.VerifyByReading, run: Run) -> None:

@@ -129,6 +129,20 @@ def test_a_reload_while_it_waits_is_no_end(host: Host) -> None:
     assert daemon.stop() == 0
 
 
+def test_a_wrong_store_file_stops_the_start_and_not_the_server(host: Host, tmp_path: Path) -> None:
+    stores = tmp_path / "glance_store.yaml"
+    stores.write_text("glances:\n - name: a\n   regoin: R\n   schemes: []\n")
+    stores.chmod(0o600)
+    extra = f"[stores]\nconfig_file = {stores}\n"
+    daemon = host.start(extra=extra)
+    assert daemon.ended() == 2
+    assert f"{stores}, line 3, glances[0].regoin: is no known key; there are name, region" in daemon.log
+    stores.write_text("glances: []\n")
+    daemon = host.start(extra=extra, sync=False)
+    daemon.wait_for("the start waits for Keystone")
+    assert daemon.stop() == 0
+
+
 def test_a_broken_policy_file_stops_the_start(host: Host, tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text("images:list: [\n")
     daemon = host.start(extra=f"[oslo_policy]\npolicy_file = {tmp_path}/policy.yaml\n")

@@ -30,6 +30,10 @@ def get_image(call: Call) -> Reply:
     return Reply(body={"image": image})
 
 
+def list_ways(call: Call) -> Reply:
+    return Reply(body={"ways": call.service.list_ways(call.path["image_id"], call.path["region"])})
+
+
 def _check_marker(call: Call, owner: str | None) -> None:
     """Only an image of the listing may mark a page that is sorted by something else than the id: the place of
     another's would tell a stranger its name or size."""

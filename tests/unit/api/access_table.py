@@ -97,6 +97,8 @@ ATTEMPTS = [
     Attempt(route=("POST", "/v1/regions/{region}/freeze"), url="/v1/regions/RegionTwo/freeze",
             body={"reason": "new disks"}, answers={"admin": 202}),
     Attempt(route=("POST", "/v1/regions/{region}/thaw"), url="/v1/regions/RegionTwo/thaw", answers={"admin": 202}),
+    Attempt(route=("GET", "/v1/images/{image_id}/ways/{region}"), url=f"/v1/images/{OWN_IMAGE}/ways/RegionTwo",
+            answers={"admin": 200}),
     Attempt(route=("GET", "/v1/history"), url="/v1/history?seconds=600&points=10", answers={"admin": 200}),
 ]
 

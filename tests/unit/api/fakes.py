@@ -206,6 +206,10 @@ class FakeService:
             {"at": "2026-01-31T12:00:00.000Z", "region": "RegionTwo", "bytes": 5, "done": 1, "failed": 0,
              "lag_seconds": 1.5}]}
 
+    def list_ways(self, image_id: str, region: str) -> list[dict[str, Any]]:
+        self._record("list_ways", image_id=image_id, region=region)
+        return [{"source": "RegionOne", "driver": "stream", "refusal": None}]
+
     def cascaded_endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
         self._record("cascaded_endpoints", region_names=region_names, project_id=project_id)
         return ["http://192.0.2.2/image"]

@@ -8,8 +8,9 @@ import pytest
 
 from glancesync import conf as options
 from glancesync.cmd.build import build
-from glancesync.cmd.reload import Reloader, tell_timers
+from glancesync.cmd.reload import Reloader, prepare_stores, tell_timers
 from glancesync.conf.live import LiveSettings
+from glancesync.stores.book import StoreBook
 from glancesync.tasks.worker import Worker
 
 START = "[DEFAULT]\ncascading_region = R\n"
@@ -119,3 +120,30 @@ def test_what_decides_about_regions_is_compared_by_at_once(bench, text, compares
     assert bench.reload(text)
     tell_timers(lambda: asked.append("compare"), lambda: asked.append("scrub"))(*bench.told[0])
     assert asked == ["compare"] * compares
+
+
+def test_what_is_named_beside_the_files_belongs_to_them(tmp_path, caplog):
+    """A wrong glance_store.yaml keeps all of the old configuration; a right one is put in force with the rest."""
+    path, stores = tmp_path / "glance-sync.conf", tmp_path / "glance_store.yaml"
+    text = START + f"[stores]\nconfig_file = {stores}\n"
+    path.write_text(text)
+    stores.write_text("glances: [{name: a, region: R, schemes: []}]\n")
+    stores.chmod(0o600)
+    arguments = [f"--config-file={path}"]
+    conf = options.parse(arguments, prog="glance-sync")
+    live, book = LiveSettings(options.read_settings(conf)), StoreBook(lambda: [])
+    book.take(book.read(live.now.stores.config_file))
+    reloader = Reloader(arguments=arguments, prog="glance-sync", conf=conf, live=live, told=[],
+                        prepared=[prepare_stores(book)])
+    before = book.config
+    path.write_text(text + "[worker]\nmax_tasks = 3\n")
+    stores.write_text("glances: [{name: a, region: R, schemes: [], colour: red}]\n")
+    assert not reloader.reload()
+    assert (book.config, live.now.worker.max_tasks) == (before, 16)
+    assert f"{stores}, line 1, glances[0].colour: is no known key" in caplog.text
+    stores.write_text("glances: [{name: b, region: R, schemes: []}]\n")
+    assert reloader.reload()
+    assert (book.config.glances[0].name, live.now.worker.max_tasks) == ("b", 3)
+    path.write_text(START)
+    assert reloader.reload()
+    assert book.config.glances == ()

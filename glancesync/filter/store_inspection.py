@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a file as Glance reads an upload: its format inspector sees every byte, and so does a signature's verifier.
+
+Used by store_locations. Glance's own `set_data` does the judging: what it would refuse as an upload is refused here.
+"""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, BinaryIO
+
+from glance.location import ImageProxy
+
+_CHUNK_BYTES = 1024 * 1024
+
+
+class _Upload(ImageProxy):  # type: ignore[misc]
+    """An upload that is stored nowhere. The image it judges is a copy of what matters."""
+
+    def __init__(self, image: Any, checksum: Any) -> None:
+        self.image = SimpleNamespace(
+            image_id=image.image_id, disk_format=image.disk_format, container_format=image.container_format,
+            extra_properties=dict(image.extra_properties), virtual_size=None, status="queued")
+        self.context = None
+        self._checksum = checksum
+
+    def _upload_to_store(self, data: Any, verifier: Any, store: Any = None, size: Any = None) -> None:
+        for chunk in data:
+            for each in (self._checksum, verifier):
+                if each is not None:
+                    each.update(chunk)
+        if verifier is not None:
+            verifier.verify()
+
+
+def inspect_file(file: BinaryIO, image: Any, *, with_checksum: bool) -> tuple[int | None, str | None]:
+    """The virtual size in bytes, where there is one to tell, and the md5 checksum if asked for.
+
+    Raises what an upload of these bytes would: glance.common.exception.InvalidImageData (another format, failed safety
+    checks), and what cryptography raises for a wrong signature.
+    """
+    checksum = hashlib.md5(usedforsecurity=False) if with_checksum else None
+    upload = _Upload(image, checksum)
+    upload.set_data(_chunks(file))
+    return upload.image.virtual_size, checksum and checksum.hexdigest()
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK_BYTES):
+        yield chunk

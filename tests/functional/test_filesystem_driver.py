@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The filesystem driver between real sshd processes: what it copies, and what each fault becomes."""
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glancesync import exceptions as errors
+from glancesync.clock import SystemClock
+from glancesync.model.image import Digest
+from glancesync.model.store import FilesystemScheme
+from glancesync.stores.driver import StoreCopy
+from glancesync.stores.drivers.filesystem import FilesystemDriver
+from glancesync.stores.loading import DriverOptions, load_drivers
+from tests.fixtures.polling import eventually
+from tests.fixtures.small_disk import mounted
+from tests.fixtures.sshd import Sshd, account, running, two_hosts
+
+__all__ = ["account", "two_hosts"]
+
+ID = "0a1b2c3d-0000-4000-8000-00000000000a"
+REPLICA = "0a1b2c3d-0000-4000-8000-00000000000b"
+DATA = secrets.token_bytes(3_000_000)
+
+
+class Watch:
+    """A task's handle. `on_look` runs at each look and may raise."""
+
+    def __init__(self, on_look: Callable[[], None] = lambda: None) -> None:
+        self.check = on_look
+        self.seen: list[int] = []
+
+    def report(self, step: str | None = None, bytes_done: int | None = None, bytes_total: int | None = None) -> None:
+        if bytes_done is not None:
+            self.seen.append(bytes_done)
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    return {"timeout": 60.0, "tries": 1}
+
+
+@pytest.fixture
+def driver(options: dict[str, Any]) -> Iterator[FilesystemDriver]:
+    made = load_drivers(DriverOptions(clock=SystemClock(), copy_timeout_seconds=lambda: options["timeout"],
+                                      shell_tries=lambda: options["tries"]))["filesystem"]
+    assert isinstance(made, FilesystemDriver)
+    yield made
+    made.close()
+
+
+def job(source: FilesystemScheme, target: FilesystemScheme, data: bytes = DATA, **changes: Any) -> StoreCopy:
+    return replace(StoreCopy(image_id=ID, replica_id=REPLICA, size=len(data), source=source, target=target,
+                             digest=Digest(algorithm="sha512", value=hashlib.sha512(data).hexdigest())), **changes)
+
+
+def test_bytes_owner_mode_and_the_shared_connection(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    one, two = two_hosts
+    one.put(ID, DATA)
+    os.chown(two.images, 12345, 12346)
+    url = driver.copy(job(one.scheme, two.scheme), Watch())
+    assert url == f"file://{two.images}/{REPLICA}"
+    path = two.images / REPLICA
+    found = path.stat()
+    assert path.read_bytes() == DATA
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777, found.st_nlink) == (12345, 12346, 0o640, 1)
+    assert two.names() == [REPLICA]
+    driver.copy(job(one.scheme, two.scheme), Watch())  # again, over what lies there
+    assert two.log.read_text().count("Accepted publickey") == 1
+    driver.discard(job(one.scheme, two.scheme))
+    assert two.names() == []
+    assert one.names() == [ID]
+
+
+@pytest.mark.full
+def test_on_one_host_it_is_a_copy_and_no_link(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    one, _ = two_hosts
+    (one.folder / "second").mkdir()
+    one.put(ID, DATA)
+    target = replace(one.scheme, datadir=str(one.folder / "second"))
+    assert driver.find_obstacle(one.scheme, target) is None
+    assert "a file would belong to two Glances" in str(driver.find_obstacle(one.scheme, one.scheme))
+    driver.copy(job(one.scheme, target), Watch())
+    path = one.folder / "second" / REPLICA
+    assert (path.read_bytes(), path.stat().st_nlink) == (DATA, 1)
+    assert not path.samefile(one.images / ID)
+    with pytest.raises(errors.StoreSourceMissingError):
+        driver.copy(job(one.scheme, target, image_id=REPLICA), Watch())
+
+
+def test_another_user_by_password_never_seen(two_hosts: tuple[Sshd, Sshd], account: tuple[str, str, Path],
+                                             driver: FilesystemDriver, caplog: pytest.LogCaptureFixture) -> None:
+    one, _ = two_hosts
+    user, password, folder = account
+    one.put(ID, DATA)
+    seen: set[str] = set()
+    end = threading.Event()
+
+    def look() -> None:
+        while not end.is_set():
+            seen.update(_command_lines())
+
+    watcher = threading.Thread(target=look)
+    with running(folder / "host", user) as two:
+        shutil.chown(two.images, user, user)
+        watcher.start()
+        try:
+            driver.copy(job(one.scheme, two.with_password(password)), Watch())
+            driver.close()  # what is open stays usable
+            with pytest.raises(errors.StoreLoginError) as caught:
+                driver.copy(job(one.scheme, two.with_password("wrong-" + password)), Watch())
+        finally:
+            end.set()
+            watcher.join()
+        assert (two.images / REPLICA).read_bytes() == DATA
+        assert (two.images / REPLICA).owner() == user
+        assert "Accepted password" in two.log.read_text()
+    assert any("ControlMaster" in line for line in seen)
+    assert password not in "".join(seen) + caplog.text + str(caught.value)
+
+
+def _command_lines() -> set[str]:
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.add(path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.full
+def test_a_refused_key(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    one, two = two_hosts
+    one.put(ID, DATA)
+    (two.folder / "authorized").write_text("")
+    with pytest.raises(errors.StoreLoginError):
+        driver.copy(job(one.scheme, two.scheme), Watch())
+    assert two.names() == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("known", ["another", "none"])
+def test_a_host_key_that_is_not_the_known_one(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver,
+                                              known: str) -> None:
+    one, two = two_hosts
+    one.put(ID, DATA)
+    two.stop()
+    two.change_host_key()
+    if known == "none":
+        two.known_hosts.write_text("")
+    two.start()
+    with pytest.raises(errors.StoreHostKeyError):
+        driver.copy(job(one.scheme, two.scheme), Watch())
+    assert "Accepted" not in two.log.read_text()
+    two.trust()
+    driver.copy(job(one.scheme, two.scheme), Watch())
+
+
+@pytest.mark.full
+def test_a_host_that_is_away_is_called_so_often(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver,
+                                                options: dict[str, Any]) -> None:
+    one, two = two_hosts
+    one.put(ID, DATA)
+    two.stop()
+    with pytest.raises(errors.StoreUnreachableError):
+        driver.copy(job(one.scheme, two.scheme), Watch())
+    options["tries"] = 10
+    threading.Timer(1.5, two.start).start()
+    driver.copy(job(one.scheme, two.scheme), Watch())
+    assert two.names() == [REPLICA]
+
+
+@pytest.mark.full
+def test_a_source_that_is_missing(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    one, two = two_hosts
+    with pytest.raises(errors.StoreSourceMissingError):
+        driver.copy(job(one.scheme, two.scheme), Watch())
+    assert two.names() == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("data", "kind"), [
+    (DATA[:-1], errors.StoreShortCopyError), (DATA + b"x", errors.StoreShortCopyError),
+    (DATA[:1000] + bytes([DATA[1000] ^ 1]) + DATA[1001:], errors.StoreCorruptCopyError)])
+def test_other_bytes_than_the_images(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver, data: bytes,
+                                     kind: type[Exception]) -> None:
+    one, two = two_hosts
+    one.put(ID, data)
+    with pytest.raises(kind):
+        driver.copy(job(one.scheme, two.scheme), Watch())
+    assert two.names() == []
+
+
+@pytest.mark.full
+def test_a_full_disk(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    one, two = two_hosts
+    one.put(ID, DATA)
+    with mounted(two.images, 1024):
+        with pytest.raises(errors.StoreFullError):
+            driver.copy(job(one.scheme, two.scheme), Watch())
+        assert two.names() == []
+
+
+@pytest.mark.full
+def test_a_folder_that_may_not_be_written(two_hosts: tuple[Sshd, Sshd], account: tuple[str, str, Path],
+                                          driver: FilesystemDriver) -> None:
+    one, _ = two_hosts
+    user, password, folder = account
+    one.put(ID, DATA)
+    with running(folder / "host", user) as two:
+        with pytest.raises(errors.StoreWriteError):
+            driver.copy(job(one.scheme, two.with_password(password)), Watch())
+        assert two.names() == []
+
+
+@pytest.fixture
+def big(two_hosts: tuple[Sshd, Sshd]) -> tuple[Sshd, Sshd]:
+    """A file that takes a while."""
+    one, two = two_hosts
+    with (one.images / ID).open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 2 ** 30)
+    return one, two
+
+
+def big_job(one: Sshd, two: Sshd) -> StoreCopy:
+    return job(one.scheme, two.scheme, size=2 ** 30)
+
+
+def test_a_sparse_file_stays_sparse(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    one, two = two_hosts
+    data = bytes(8_000_000) + DATA[:300_000] + bytes(56_000_000)
+    with one.put(ID, b"").open("r+b") as file:
+        file.seek(8_000_000)
+        file.write(DATA[:300_000])
+        file.truncate(len(data))
+    driver.copy(job(one.scheme, two.scheme, data), Watch())
+    path = two.images / REPLICA
+    assert path.read_bytes() == data
+    assert path.stat().st_blocks * 512 < 2_000_000
+    assert two.names() == [REPLICA]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_connection_that_is_cut_in_the_middle(big: tuple[Sshd, Sshd], driver: FilesystemDriver, which: int) -> None:
+    part = big[1].images / f"{REPLICA}.part"
+
+    def cut() -> None:
+        eventually(lambda: part.exists() and part.stat().st_size > 0, 20, what="bytes arrive")
+        big[which].cut()
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    with pytest.raises((errors.StoreCutError, errors.StoreShortCopyError)) as caught:
+        driver.copy(big_job(*big), Watch())
+    thread.join()
+    assert isinstance(caught.value, errors.StoreCutError)
+    assert big[1].names() == []
+
+
+def test_cancelled_in_the_middle_and_progress_is_true(big: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    part = big[1].images / f"{REPLICA}.part"
+    watch = Watch()
+
+    def look() -> None:
+        if len(watch.seen) > 1:
+            assert 0 < watch.seen[-1] <= part.stat().st_size
+            raise errors.TaskCancelledError("cancelled")
+
+    watch.check = look
+    with pytest.raises(errors.TaskCancelledError):
+        driver.copy(big_job(*big), watch)
+    assert big[1].names() == []
+    eventually(lambda: not _copies(big[1].images), 10, what="nothing runs any more")
+
+
+@pytest.mark.full
+def test_a_copy_that_takes_too_long(big: tuple[Sshd, Sshd], driver: FilesystemDriver, options: dict[str, Any]) -> None:
+    options["timeout"] = 0.5
+    started = time.monotonic()
+    with pytest.raises(errors.StoreTimeoutError):
+        driver.copy(big_job(*big), Watch())
+    assert time.monotonic() - started < 10
+    assert big[1].names() == []
+
+
+def _copies(folder: Path) -> list[str]:
+    return [line for line in _command_lines() if line.startswith("dd ") and str(folder) in line]
+
+
+@pytest.mark.full
+def test_hostile_names_are_inert(tmp_path: Path, driver: FilesystemDriver) -> None:
+    with running(tmp_path / "one") as one:
+        evil = one.folder / "a b;touch $(echo x) `id` 'q' \"d\" & \\ *"
+        evil.mkdir()
+        target = replace(one.scheme, datadir=str(evil))
+        one.put(ID, DATA)
+        driver.copy(job(one.scheme, target), Watch())
+        assert [path.name for path in evil.iterdir()] == [REPLICA]
+        for image_id in ("../../etc/passwd", "-rf", f"{ID}\n", f"{ID};id", "$(id)"):
+            with pytest.raises(errors.StoreCopyError):
+                driver.copy(job(one.scheme, target, replica_id=image_id), Watch())
+        assert sorted(path.name for path in one.folder.iterdir()) == sorted(
+            {evil.name, "images", "log", "client", "client.pub", "host", "host.pub", "known_hosts", "authorized",
+             "sshd_config"})
+
+
+@pytest.mark.full
+def test_a_store_is_tried(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    lines = driver.check(two_hosts[0].scheme)
+    assert [line.split(":")[0] for line in lines] == ["log in", "free", "write, flush and hash"]
+    assert two_hosts[0].names() == []
+
+
+@pytest.mark.full
+def test_close_ends_the_shared_connections(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    driver.check(two_hosts[0].scheme)
+    assert two_hosts[0].serving()
+    driver.close()
+    eventually(lambda: not two_hosts[0].serving(), 10, what="no connection is left")

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images that go from store to store: a lab whose cascaded Glances have the store filter, with real sshd processes."""
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from glancesync.lab.cloud import Lab
+from glancesync.lab.images import Images
+from glancesync.lab.service import base_environment
+from glancesync.lab.state import LabOptions
+from tests.fixtures.cloud import SERVER_OPTIONS
+from tests.fixtures.keystone_admin import KeystoneAdmin
+from tests.fixtures.polling import eventually
+from tests.fixtures.sshd import Sshd, running
+
+pytestmark = [pytest.mark.lab, pytest.mark.full]
+ONE, TWO, THREE = "RegionOne", "RegionTwo", "RegionThree"
+DATA = secrets.token_bytes(5_000_000)
+KEYS = ("name", "size", "checksum", "os_hash_algo", "os_hash_value", "virtual_size", "owner", "visibility",
+        "disk_format", "status", "colour")
+
+
+class Cloud:
+    """RegionOne and RegionTwo have stores that the file names, RegionThree has none."""
+
+    def __init__(self, lab: Lab, hosts: dict[str, Sshd], config: Path) -> None:
+        self.lab = lab
+        self.hosts = hosts
+        self.config = config
+        self.images = Images(lab.session("demo"), lab.endpoint(ONE))
+
+    def write_config(self) -> None:
+        entries = [{"name": region, "region": region, "schemes": [{"name": "filesystem", "parameters": {
+            "host": "127.0.0.1", "port": host.port, "datadir": str(self.lab.glances[region].store_path),
+            "login_user": "root", "key_file": str(host.client_key), "known_hosts_file": str(host.known_hosts)}}]}
+            for region, host in self.hosts.items()]
+        self.config.write_text(yaml.safe_dump({"glances": entries}))
+        self.config.chmod(0o600)
+
+    def replica(self, image_id: str, region: str) -> dict[str, Any]:
+        def in_sync() -> dict[str, Any]:
+            answer = self.lab.session("admin").get(f"{self.lab.server.url}/v1/images/{image_id}", raise_exc=False)
+            assert answer.status_code == 200
+            found = {each["region"]: each for each in answer.json()["image"]["regions"]}
+            assert found[region]["state"] == "in_sync", found[region]
+            return Images(self.lab.session("demo"), self.lab.endpoint(region)).get(image_id)
+
+        return eventually(in_sync, 60, what=f"{image_id} in {region}")
+
+    def log_of(self, image_id: str, region: str) -> list[str]:
+        lines = self.lab.server.log_path.read_text("utf-8", "replace").splitlines()
+        return [line for line in lines if image_id in line and region in line]
+
+    def ways(self, image_id: str, region: str) -> list[dict[str, Any]]:
+        url = f"{self.lab.server.url}/v1/images/{image_id}/ways/{region}"
+        return list(self.lab.session("admin").get(url).json()["ways"])
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "glancesync.cmd.manage", "--config-file",
+                               str(self.lab.server.conf_path), *arguments], env=base_environment(), text=True,
+                              capture_output=True, check=False, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    folder = tmp_path_factory.mktemp("stores")
+    kept = request.config.getoption("--lab-dir")
+    lab = Lab(Path(kept) if kept else folder / "cloud")
+    with running(folder / "one") as one, running(folder / "two") as two:
+        try:
+            lab.up(None if lab.exists else LabOptions(store_filter=True), with_server=False)
+            cloud = Cloud(lab, {ONE: one, TWO: two}, folder / "glance_store.yaml")
+            cloud.write_config()
+            lab.server.overrides = {**SERVER_OPTIONS, "stores": {"config_file": cloud.config, "num_shell_tries": 1}}
+            lab.server.bring_up()
+            yield cloud
+        finally:
+            lab.server.stop()
+            if not kept:
+                lab.down(keep=request.session.testsfailed > 0)
+
+
+@pytest.fixture
+def image_id(cloud: Cloud) -> Iterator[str]:
+    """A queued image of demo."""
+    made = str(cloud.images.create("travels", colour="red")["id"])
+    yield made
+    cloud.images.ensure_deleted(made)
+    eventually(lambda: not any((glance.store_path / made).exists() for glance in cloud.lab.glances.values()), 30,
+               what="the files are gone")
+
+
+def assert_same(cloud: Cloud, image_id: str, region: str) -> None:
+    replica, image = cloud.replica(image_id, region), cloud.images.get(image_id)
+    assert {key: replica[key] for key in KEYS} == {key: image[key] for key in KEYS}
+    assert Images(cloud.lab.session("demo"), cloud.lab.endpoint(region)).read(image_id) == DATA
+    store = cloud.lab.glances[region].store_path
+    assert [path.name for path in store.glob(f"{image_id}*")] == [image_id]
+
+
+def test_a_replica_is_as_an_uploaded_one_and_no_glance_gave_its_bytes(cloud: Cloud, image_id: str) -> None:
+    cloud.images.upload(image_id, DATA)
+    for region in (TWO, THREE):
+        assert_same(cloud, image_id, region)
+    assert any(f"went to {TWO} by filesystem from {ONE}: {len(DATA)} bytes" in line
+               for line in cloud.log_of(image_id, TWO))
+    assert not any("by filesystem" in line for line in cloud.log_of(image_id, THREE))
+    explained = cloud.manage("store", "explain", image_id, TWO)
+    assert explained.stdout.splitlines() == [f"filesystem from {ONE}: ok", f"stream from {ONE}: ok"]
+    explained = cloud.manage("store", "explain", image_id, THREE)
+    assert explained.stdout.splitlines() == [
+        f"stream from {ONE}: ok", f"filesystem from {ONE}: glance_store.yaml names no store of {THREE}"]
+
+
+@pytest.mark.parametrize("fault", ["host", "key", "bytes", "missing"])
+def test_when_the_driver_fails_the_same_run_goes_through_the_glances(cloud: Cloud, image_id: str, fault: str) -> None:
+    """`bytes`: what the source's host gives is not what its Glance gives."""
+    host = cloud.hosts[TWO if fault in ("host", "key") else ONE]
+    expected = {"host": "store_unreachable", "key": "store_host_key", "bytes": "store_corrupt_copy",
+                "missing": "store_source_missing"}[fault]
+    other = host.folder / "other"
+    other.mkdir(exist_ok=True)
+    host.stop()
+    if fault == "key":
+        host.change_host_key()
+    if fault != "host":
+        host.start()
+    try:
+        if fault in ("bytes", "missing"):
+            store = str(cloud.lab.glances[ONE].store_path)
+            cloud.config.write_text(cloud.config.read_text().replace(store, str(other)))
+            if fault == "bytes":
+                (other / image_id).write_bytes(DATA[:-1] + bytes([DATA[-1] ^ 1]))
+            reload(cloud)
+        cloud.images.upload(image_id, DATA)
+        assert_same(cloud, image_id, TWO)
+        assert any(f"through the Glances: {expected} by filesystem" in line for line in cloud.log_of(image_id, TWO))
+    finally:
+        host.stop()
+        host.trust()
+        host.start()
+        cloud.write_config()
+        reload(cloud)
+
+
+def reload(cloud: Cloud) -> None:
+    before = cloud.lab.server.log_path.read_text("utf-8", "replace").count("the configuration was")
+    os.kill(cloud.lab.server.pid, signal.SIGHUP)
+    eventually(lambda: cloud.lab.server.log_path.read_text("utf-8", "replace").count("the configuration was") > before,
+               10, what="reloaded")
+
+
+def test_a_region_that_does_not_register_is_set_aside(cloud: Cloud, image_id: str) -> None:
+    with KeystoneAdmin(cloud.lab).without_role("glance-sync", "glance_sync_store"):
+        cloud.lab.server.stop()
+        cloud.lab.server.bring_up()
+        cloud.images.upload(image_id, DATA)
+        assert_same(cloud, image_id, TWO)
+        assert any("through the Glances: store_not_registered" in line for line in cloud.log_of(image_id, TWO))
+        stream, refused = cloud.ways(image_id, TWO)
+        assert stream == {"source": ONE, "driver": "stream", "refusal": None}
+        assert refused["driver"] == "filesystem"
+        assert f"{TWO} is set aside: its Glance " in refused["refusal"]
+    cloud.lab.server.stop()
+    cloud.lab.server.bring_up()
+
+
+def test_stores_are_tried(cloud: Cloud) -> None:
+    found = cloud.manage("store", "check")
+    assert found.returncode == 0, found.stdout + found.stderr
+    lines = found.stdout.splitlines()
+    assert len(lines) == 3
+    assert "ok; log in: " in lines[0]
+    assert "MiB/s" in lines[0]
+    assert lines[1] == f"{THREE}: the file names no store; its bytes go through its Glance"
+    cloud.hosts[TWO].stop()
+    try:
+        found = cloud.manage("store", "check")
+        assert found.returncode == 1
+        assert "store_unreachable" in found.stdout
+    finally:
+        cloud.hosts[TWO].start()

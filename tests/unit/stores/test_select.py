@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The order of ways, and why one is not taken."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from glancesync.model.image import Digest, Image
+from glancesync.model.store import GlanceStores, HttpScheme
+from glancesync.stores.select import Site, select_ways
+from tests.unit.stores.fakes import FakeDriver, stores
+
+IMAGE = Image(id="i", status="active", size=5, digest=Digest(algorithm="sha512", value="0"))
+ONE, TWO = Site(region="One", stores=stores("One")), Site(region="Two", stores=stores("Two"))
+WEB = GlanceStores(name="Two", region="Two", service_ip=None, schemes=(HttpScheme(netloc="h", path="/"),))
+
+
+def ways(image=IMAGE, source=ONE, target=TWO):
+    return select_ways(image, [source], target, {"filesystem": FakeDriver()})
+
+
+def test_the_driver_comes_first_and_the_stream_always_follows():
+    first, second = ways()
+    assert (first.driver, first.refusal, first.source, first.target) == (
+        "filesystem", None, ONE.stores.schemes[0], TWO.stores.schemes[0])
+    assert (second.driver, second.source_region, second.refusal) == ("stream", "One", None)
+
+
+@pytest.mark.parametrize(("changes", "why"), [
+    ({"image": replace(IMAGE, size=None)}, "the image has no bytes to move"),
+    ({"image": replace(IMAGE, size=0)}, "the image has no bytes to move"),
+    ({"image": replace(IMAGE, digest=None)}, "Glance computed no hash of the image"),
+    ({"image": replace(IMAGE, hash_is_claim=True)}, "Glance computed no hash of the image"),
+    ({"image": replace(IMAGE, digest=Digest(algorithm="sha3_512", value="0"))}, "the driver cannot verify sha3_512"),
+    ({"source": replace(ONE, stores=None)}, "glance_store.yaml names no store of One"),
+    ({"target": replace(TWO, stores=None)}, "glance_store.yaml names no store of Two"),
+    ({"target": replace(TWO, set_aside="it refused")}, "Two is set aside: it refused"),
+    ({"target": replace(TWO, stores=WEB)}, "Two has no store of kind filesystem"),
+    ({"source": replace(ONE, stores=replace(WEB, schemes=()))}, "One has no store of kind filesystem"),
+    ({"target": replace(TWO, stores=ONE.stores)}, "the same folder"),
+])
+def test_why_the_driver_is_not_taken(changes, why):
+    first, second = ways(**changes)
+    assert (first.driver, first.refusal) == ("stream", None)
+    assert second.driver == "filesystem"
+    assert second.refusal.startswith(why)
+
+
+def test_without_drivers_there_is_the_stream():
+    assert [way.driver for way in select_ways(IMAGE, [ONE], TWO, {})] == ["stream"]
