@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by demo.sh and tests/run.sh: `prepare_environment ROOT` makes ROOT/.venv ready and sets VENV.
+# Sourced by demo.sh and tests/run.sh: `prepare_environment ROOT` makes ROOT/.venv ready and sets VENV, `ensure_ssh`
+# installs OpenSSH.
 # Nothing is done when pyproject.toml and setup.py are those of the last time.
 
 say() { printf '%s\n' "$*" >&2; }
@@ -42,4 +43,18 @@ prepare_environment() {
         fingerprint "$root" >"$stamp"
     fi
     exec 9>&-
+}
+
+# The hosts of stores are private sshd processes of the tests.
+ensure_ssh() {
+    [ -x /usr/sbin/sshd ] && command -v ssh >/dev/null && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing OpenSSH"
+        # The distribution's own server is not wanted.
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq \
+            --no-install-recommends openssh-server openssh-client >/dev/null; } \
+            || say "OpenSSH could not be installed: what needs the hosts of stores is skipped"
+    else
+        say "OpenSSH is missing and only root can install it: what needs the hosts of stores is skipped"
+    fi
 }

@@ -10,6 +10,7 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=installation/environment.sh
 . "$root/installation/environment.sh"
 prepare_environment "$root"
+ensure_ssh
 case " $* " in *" --full "*)
     # shellcheck source=installation/full.sh
     . "$root/installation/full.sh"
