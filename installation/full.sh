@@ -11,6 +11,7 @@ prepare_full() {
     prepare_glance_28 "$1"
     prepare_databases
     prepare_browser
+    prepare_broker
 }
 
 prepare_glance_28() {
@@ -75,4 +76,17 @@ prepare_browser() {
     "$VENV/bin/python" -c 'import playwright' 2>/dev/null \
         || "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "playwright>=1.40" >&2 \
         || say "Playwright could not be installed: the page is not tried in a browser"
+}
+
+# RabbitMQ for notifications.
+prepare_broker() {
+    [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing rabbitmq-server"
+        export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends rabbitmq-server >/dev/null \
+            || say "rabbitmq-server could not be installed: what needs it is skipped"
+    else
+        say "RabbitMQ is missing and only root can install it: notifications are not tried on a broker"
+    fi
 }
