@@ -77,12 +77,15 @@ class Filling:
 
     def run_once(self, batch: int) -> None:
         """See what ended, and let the next ones into the queue: at most `batch` of each region are in it."""
+        fed = []
         for region in sorted(self._database.read(fills.regions, self._here())):
             if self._database.run(fills.settle, region):
                 self._end(region)
             elif region not in self._gathering and not self._is_frozen(region):
-                self._feed(region, batch)
-                self._tell(region)
+                fed.append(region)
+        self._feed(fed, batch)
+        for region in fed:
+            self._tell(region)
 
     def _end(self, region: str) -> None:
         self._told.pop(region, None)
@@ -93,13 +96,20 @@ class Filling:
         if reached is not None:
             LOG.info("region %s is filled: %s", region, reached.sentence())
 
-    def _feed(self, region: str, batch: int) -> None:
-        room = batch - self._database.read(fills.outstanding, region)
-        at, pairs = self._database.read(fills.newest, region, room) if room > 0 else (0.0, [])
-        if pairs:
-            self._door.submit_pairs(pairs, Submission(trigger=Trigger.RECONCILE, priority=FILL_PRIORITY,
-                                                      spacing_seconds=_SPACING_SECONDS))
-            self._database.run(fills.mark_queued, pairs, at)
+    def _feed(self, regions: Sequence[str], batch: int) -> None:
+        """In one submission, so that an image's regions are claimed together and share one read of it."""
+        begun, turns = [], []
+        for region in regions:
+            room = batch - self._database.read(fills.outstanding, region)
+            if room > 0:
+                at, pairs = self._database.read(fills.newest, region, room)
+                begun.append(at)
+                turns += list(enumerate(pairs))
+        due = [pair for _turn, pair in sorted(turns)]
+        if due:
+            self._door.submit_pairs(due, Submission(trigger=Trigger.RECONCILE, priority=FILL_PRIORITY,
+                                                    spacing_seconds=_SPACING_SECONDS))
+            self._database.run(fills.mark_queued, due, min(begun))
 
     def _tell(self, region: str) -> None:
         now, before = self._clock.monotonic(), self._told.get(region)

@@ -69,6 +69,17 @@ def test_newest_first_and_never_more_than_the_batch(cloud: MemoryCloud) -> None:
     assert cloud.database.read(lambda connection: connection.execute(sa.select(fills)).all()) == []
 
 
+def test_an_images_regions_have_their_turn_together_and_share_one_read(tmp_path: Path) -> None:
+    cloud = MemoryCloud(tmp_path)
+    images = upload(cloud, 3)
+    compare(cloud)
+    cloud.service.filling.run_once(2)
+    assert [task.image_id for task in waiting(cloud)] == [images[2], images[2], images[1], images[1]]
+    assert {task.region for task in waiting(cloud)} == {"Two", "Three"}
+    assert len({task.created_at for task in waiting(cloud)}) == 1, "one submission"
+    cloud.database.close()
+
+
 def test_progress_is_shown_and_told_at_a_bounded_rate(cloud: MemoryCloud, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     upload(cloud, 4, b"x" * 1000)
