@@ -55,8 +55,9 @@ class Listener:
 @pytest.fixture
 def listen(rabbitmq: RabbitMQ, tmp_path: Path) -> Iterator[Callable[[], Listener]]:
     configuration = tmp_path / "glance-sync.conf"
+    pool = f"shared-{uuid.uuid4().hex}"
     configuration.write_text(f"[DEFAULT]\ncascading_region = RegionOne\n[notifications]\nenabled = true\n"
-                             f"transport_url = {rabbitmq.url}\nexchange = openstack\npool = shared-{uuid.uuid4().hex}\n")
+                             f"transport_url = {rabbitmq.url}\nexchange = openstack\npool = {pool}\n")
     made: list[Listener] = []
 
     def start() -> Listener:
