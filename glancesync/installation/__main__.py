@@ -50,8 +50,11 @@ def _add_install(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     install.add_argument("--python", type=Path, default=Path(sys.executable), help=argparse.SUPPRESS)
     install.add_argument("--system-packages", action="store_true", help="let the server use the packages of the "
                          "system's Python and install only those that are missing (default: an environment of its own)")
-    install.add_argument("--no-filter", dest="with_filter", action="store_false", help="leave Glance alone: its hosts "
-                         "are others")
+    what = install.add_mutually_exclusive_group()
+    what.add_argument("--no-filter", dest="with_filter", action="store_false", help="leave Glance alone: its hosts are "
+                      "others")
+    what.add_argument("--cascaded", action="store_true", help="no server: only the filter that lets the glance-api of "
+                      "a cascaded region take files of its own store (docs/stores.md)")
     _add_glance(install)
     install.add_argument("--cascading-region", metavar="REGION", help="the region that users write to")
     install.add_argument("--auth-url", metavar="URL", help="Keystone (default: as in glance-api.conf)")
@@ -88,7 +91,7 @@ def _install(given: argparse.Namespace, layout: Layout) -> int:
         print("\n".join(f"would {change.describe()}" for change in wanted))
         return 0
     _apply(wanted, Manifest(layout.record))
-    print(next_steps(layout, request, facts))
+    print(next_steps_cascaded() if request.cascaded else next_steps(layout, request, facts))
     return 0
 
 
@@ -136,10 +139,20 @@ def next_steps(layout: Layout, request: Request, facts: Facts) -> str:
     return "Next:\n" + "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
 
 
+def next_steps_cascaded() -> str:
+    """What is left to do beside the store filter, in words."""
+    role = edits.STORE.options["role"]
+    return "\n".join([
+        "Next:", f"1. Once for the cloud: openstack role create {role}; openstack role add --project service "
+        f"--user glance-sync {role}. Nobody else may have it.", "2. Restart glance-api, as you always do.",
+        "3. Name this region's store in glance_store.yaml on the sync server's host, and try it there: "
+        "glance-sync-manage store check"])
+
+
 def _request(given: argparse.Namespace) -> Request:
     fields = {name: getattr(given, name) for name in (
         "source", "python", "glance_conf", "glance_user", "outbox", "system_packages", "with_filter",
-        "cascading_region", "auth_url")}
+        "cascaded", "cascading_region", "auth_url")}
     return Request(**fields, glance_paste=given.glance_paste or _paste_of(given.glance_conf),
                    glance_python=given.glance_python or find_glance_python(),
                    service_password=_secret(given.service_password_file),

@@ -8,12 +8,27 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from configupdater import ConfigUpdater, Option, ParsingError
 
-FILTER = "glancesync"
-FACTORY = "glancesync.filter:filter_factory"
+
+@dataclass(frozen=True, kw_only=True)
+class PasteFilter:
+    """A filter of ours in Glance's pipelines."""
+
+    name: str
+    factory: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+#: Reports what users of the cascading Glance change.
+REPORTER = PasteFilter(name="glancesync", factory="glancesync.filter:filter_factory")
+#: Lets a cascaded Glance take files of its own store.
+STORE = PasteFilter(name="glancesync-store", factory="glancesync.filter.store_locations:filter_factory",
+                    options={"role": "glance_sync_store"})
 SECTION = "glance_sync"
+_LOCKS = "oslo_concurrency"
 _PIPELINES = "composite:api"
 _APP = "rootapp"
 #: Stands over what was put in, so that nothing else is taken out.
@@ -25,7 +40,7 @@ class EditError(Exception):
     """A file is not what this can change; the message says how it should look."""
 
 
-def add_filter(text: str) -> str:
+def add_filter(text: str, which: PasteFilter = REPORTER) -> str:
     """glance-api-paste.ini with the filter before the root application of each keystone pipeline.
 
     Returns the same text when it is there already. Raises EditError where there is no such pipeline.
@@ -33,17 +48,18 @@ def add_filter(text: str) -> str:
     if not any(_APP in _words(option) for option in _pipelines(text)):
         raise EditError(f"has no pipeline under [{_PIPELINES}] whose name begins with keystone and which ends in {_APP}"
                         " (Glance 27 and later have them)")
-    changed = _with_pipelines(text, rf"\b{_APP}\b", f"{FILTER} {_APP}", lambda words: FILTER not in words)
-    name = f"filter:{FILTER}"
+    changed = _with_pipelines(text, rf"\b{_APP}\b", f"{which.name} {_APP}", lambda words: which.name not in words)
+    name = f"filter:{which.name}"
     if read(changed).has_section(name):
         return changed
-    return changed + _block(name, {"paste.filter_factory": FACTORY}, changed)
+    return changed + _block(name, {"paste.filter_factory": which.factory, **which.options}, changed)
 
 
-def remove_filter(text: str) -> str:
+def remove_filter(text: str, which: PasteFilter = REPORTER) -> str:
     """The paste file without what `add_filter` put in; what an administrator put in by hand is left."""
-    without = _without_block(text, f"filter:{FILTER}")
-    return text if without == text else _with_pipelines(without, rf"\b{FILTER}\s+", "", lambda words: FILTER in words)
+    without = _without_block(text, f"filter:{which.name}")
+    return text if without == text else _with_pipelines(without, rf"\b{which.name}\s+", "",
+                                                        lambda words: which.name in words)
 
 
 def _pipelines(text: str) -> list[Option]:
@@ -72,6 +88,21 @@ def add_options(text: str, options: Mapping[str, str]) -> str:
     return text + _block(SECTION, options, text)
 
 
+def add_lock_path(text: str, path: str) -> str:
+    """glance-api.conf with a folder for locks, without which Glance registers no location. A second section of the
+    name, which oslo.config reads together with the first."""
+    if get(text, _LOCKS, "lock_path") or _without_block(text, _LOCKS) != text:
+        return text
+    return text + _block(_LOCKS, {"lock_path": path}, text)
+
+
+def remove_all(text: str) -> str:
+    """Either of Glance's files without anything that was put in."""
+    for which in (REPORTER, STORE):
+        text = remove_filter(text, which)
+    return _without_block(remove_options(text), _LOCKS)
+
+
 def remove_options(text: str) -> str:
     """glance-api.conf without the section that `add_options` put in, however it was filled in since."""
     return _without_block(text, SECTION)
@@ -79,7 +110,7 @@ def remove_options(text: str) -> str:
 
 def names_filter(text: str) -> bool:
     """Whether a Glance that reads this paste file needs the filter's code."""
-    return bool(re.search(rf"^[^#;\n]*\b{re.escape(FACTORY)}", text, re.MULTILINE))
+    return any(re.search(rf"^[^#;\n]*\b{re.escape(which.factory)}", text, re.MULTILINE) for which in (REPORTER, STORE))
 
 
 def get(text: str, section: str, option: str) -> str | None:

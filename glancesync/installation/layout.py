@@ -47,7 +47,8 @@ class Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the administrator asked for. Passwords are None until they are given."""
+    """What the administrator asked for. Passwords are None until they are given. `cascaded`: the store filter of a
+    cascaded Glance, and nothing else."""
 
     source: Path
     python: Path
@@ -58,6 +59,8 @@ class Request:
     outbox: Path = Path("/var/lib/glance/glance-sync-outbox")
     system_packages: bool = False
     with_filter: bool = True
+    cascaded: bool = False
+    locks: Path = Path("/var/lib/glance/glance-sync-locks")
     cascading_region: str | None = None
     auth_url: str | None = None
     service_password: str | None = field(default=None, repr=False)

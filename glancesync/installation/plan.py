@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glancesync.installation import edits
 from glancesync.installation.changes import Change, Command, Directory, Edit, File, Link, User
-from glancesync.installation.facts import Facts
+from glancesync.installation.facts import Facts, Python
 from glancesync.installation.layout import UNIT, USER, Layout, Request
 from glancesync.installation.programs import Build, DropOthers, version_of
 
@@ -29,6 +29,9 @@ def changes(layout: Layout, request: Request, facts: Facts) -> list[Change]:
     version = version_of(request.source)
     environment = layout.programs / f"environment-{version}{'-system' if request.system_packages else ''}"
     code = layout.programs / f"filter-{version}"
+    if request.cascaded:
+        return [Directory(path=layout.programs, mode=0o755), *_store_filter(layout, request, facts, code),
+                DropOthers(parent=layout.programs, keep=(code,), patterns=("filter-*",))]
     build = Build(path=environment, source=request.source, python=request.python,
                   system_packages=request.system_packages)
     link = Link(path=layout.programs / "bin", target=f"{environment.name}/bin")
@@ -91,15 +94,31 @@ def filter_options(request: Request, facts: Facts) -> dict[str, str]:
 def _filter(layout: Layout, request: Request, facts: Facts, code: Path) -> Iterator[Change]:
     if facts.glance is None or facts.glance_conf is None or facts.glance_paste is None:
         raise ValueError("the checks come first")
-    yield Build(path=code, source=request.source, python=request.python, is_filter=True)
-    link = layout.programs / "filter"
-    yield Link(path=link, target=code.name)
-    library = layout.root / facts.glance.library.relative_to("/")
-    yield File(path=library / "glance-sync-filter.pth", text=f"{link}\n")
+    yield from _code(layout, request, facts.glance, code)
     yield Directory(path=request.outbox, mode=0o700, owner=request.glance_user, group=request.glance_user)
     yield Edit(path=request.glance_conf, text=edits.add_options(facts.glance_conf, filter_options(request, facts)))
     # Last: whatever breaks off before leaves a Glance that starts.
     yield Edit(path=request.glance_paste, text=edits.add_filter(facts.glance_paste))
+
+
+def _store_filter(layout: Layout, request: Request, facts: Facts, code: Path) -> Iterator[Change]:
+    if facts.glance is None or facts.glance_conf is None or facts.glance_paste is None:
+        raise ValueError("the checks come first")
+    yield from _code(layout, request, facts.glance, code)
+    locked = edits.add_lock_path(facts.glance_conf, str(request.locks))
+    if locked != facts.glance_conf or request.locks.exists():
+        yield Directory(path=request.locks, mode=0o700, owner=request.glance_user, group=request.glance_user)
+    yield Edit(path=request.glance_conf, text=locked)
+    yield Edit(path=request.glance_paste, text=edits.add_filter(facts.glance_paste, edits.STORE))
+
+
+def _code(layout: Layout, request: Request, glance: Python, code: Path) -> Iterator[Change]:
+    """This package alone, on the path of Glance's Python."""
+    yield Build(path=code, source=request.source, python=request.python, is_filter=True)
+    link = layout.programs / "filter"
+    yield Link(path=link, target=code.name)
+    library = layout.root / glance.library.relative_to("/")
+    yield File(path=library / "glance-sync-filter.pth", text=f"{link}\n")
 
 
 def _check(layout: Layout, environment: Path, facts: Facts, link: Link) -> Sequence[Change]:

@@ -69,6 +69,7 @@ class DropOthers:
 
     keep: tuple[Path, ...]
     parent: Path
+    patterns: tuple[str, ...] = ("environment-*", "filter-*")
 
     def is_done(self) -> bool:
         return not self._others()
@@ -84,7 +85,7 @@ class DropOthers:
                 manifest.forget(entry)
 
     def _others(self) -> list[Path]:
-        found = [*self.parent.glob("environment-*"), *self.parent.glob("filter-*")]
+        found = [path for pattern in self.patterns for path in self.parent.glob(pattern)]
         return sorted(each for each in found if each not in self.keep)
 
 

@@ -52,7 +52,7 @@ def _undo_edit(entry: Entry, dry_run: bool) -> str:
     if not path.exists():
         return f"{path} is not there any more"
     now = path.read_text("utf-8")
-    text = edits.remove_options(edits.remove_filter(now))
+    text = edits.remove_all(now)
     same = backup.exists() and text == backup.read_text("utf-8")
     if not dry_run:
         if same:

@@ -139,6 +139,31 @@ def test_the_whole_life(host: FreshRoot, cloud: Lab) -> None:
     assert _differences(before, host.tree()) == {}
 
 
+def test_a_cascaded_glance(host: FreshRoot, cloud: Lab) -> None:
+    """Only the store filter: Glance starts with it and is back to the letter without it. Ours is its last line here."""
+    before = host.tree()
+    given = ("bash", "/src/new/installation/install.sh", "--cascaded", "--glance-user", "root")
+    assert "glancesync-store" in host.run(*given, "--dry-run", PYTHON=PYTHON)
+    said = host.run(*given, PYTHON=PYTHON)
+    assert "openstack role create glance_sync_store" in said
+    installed = host.tree()
+    assert "Nothing to change" in host.run(*given, PYTHON=PYTHON)
+    assert _differences(installed, host.tree()) == {}
+    assert not host.inside("/etc/glance-sync").exists()
+    port = find_free_port(cloud.state.ports.values())
+    configuration = host.inside("/etc/glance") / "gunicorn.conf.py"
+    configuration.write_text(f'wsgi_app = "{APPLICATION}"\nbind = "127.0.0.1:{port}"\nworker_class = "gthread"\n'
+                             "threads = 4\ncontrol_socket_disable = True\n")
+    with _running(host, f"http://127.0.0.1:{port}/healthcheck", "/opt/glance/bin/python", "-m", "gunicorn", "-c",
+                  "/etc/glance/gunicorn.conf.py", OS_GLANCE_CONFIG_DIR="/etc/glance"):
+        image = Images(cloud.session("demo"), f"http://127.0.0.1:{port}").create("through the filter", b"bytes")
+        assert image["status"] == "active"
+    configuration.unlink()
+    said = uninstall(host)
+    assert "restored /etc/glance/glance-api-paste.ini" in said
+    assert _differences(before, host.tree()) == {}
+
+
 def _differences(before: dict[str, tuple[object, ...]],
                  after: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, object]]:
     """By path, before and after; what was not in the layer before was as this machine has it."""

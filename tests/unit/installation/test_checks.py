@@ -53,5 +53,12 @@ def test_our_own_server_may_have_the_port():
     assert problems(replace(WELL, port_taken=True, is_installed=True), REQUEST) == []
 
 
+def test_a_cascaded_glance_needs_no_port_and_registers_locations():
+    cascaded = replace(REQUEST, cascaded=True)
+    assert problems(replace(WELL, port_taken=True), cascaded) == []
+    [found] = problems(replace(WELL, glance=replace(GOOD, glance="28.1.0")), cascaded)
+    assert "29 and later" in found
+
+
 def test_without_the_filter_glance_is_not_looked_at():
     assert problems(replace(WELL, glance=None, glance_paste=None), replace(REQUEST, with_filter=False)) == []

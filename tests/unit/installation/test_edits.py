@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from oslo_config import cfg
 
 from glancesync.installation import edits
 from glancesync.lab.glance import installed_paste_file
@@ -24,7 +25,7 @@ def test_glances_own_paste_file():
             assert line.endswith(" glancesync rootapp"), line
         elif line.startswith(("default", "caching")):
             assert "glancesync" not in line
-    assert f"[filter:glancesync]\npaste.filter_factory = {edits.FACTORY}\n" in changed
+    assert f"[filter:glancesync]\npaste.filter_factory = {edits.REPORTER.factory}\n" in changed
     assert edits.names_filter(changed)
     assert edits.add_filter(changed) == changed
     assert edits.remove_filter(changed) == REAL["paste"]
@@ -65,9 +66,37 @@ def test_what_the_administrator_put_there_is_not_ours():
     assert edits.add_options(own, OPTIONS) == own
     assert edits.remove_options(own) == own
     by_hand = SMALL_PASTE.replace("context rootapp\n\n", "context glancesync rootapp\n\n[filter:glancesync]\n"
-                                  f"paste.filter_factory = {edits.FACTORY}\n\n")
+                                  f"paste.filter_factory = {edits.REPORTER.factory}\n\n")
     assert edits.add_filter(by_hand) == by_hand
     assert edits.remove_filter(by_hand) == by_hand
+
+
+def test_the_store_filter_beside_the_other():
+    both = edits.add_filter(edits.add_filter(REAL["paste"]), edits.STORE)
+    assert "context glancesync glancesync-store rootapp\n" in both
+    assert "\nrole = glance_sync_store\n" in both
+    assert edits.names_filter(edits.remove_filter(both))
+    assert edits.remove_filter(edits.remove_filter(both, edits.STORE)) == REAL["paste"]
+    assert edits.remove_all(both) == edits.remove_filter(edits.remove_filter(both), edits.STORE) == REAL["paste"]
+
+
+def test_a_path_for_locks_unless_there_is_one():
+    changed = edits.add_lock_path(REAL["conf"], "/locks")
+    assert changed.startswith(REAL["conf"])
+    assert "[oslo_concurrency]\nlock_path = /locks\n" in changed
+    assert edits.add_lock_path(changed, "/others") == changed
+    assert edits.remove_all(changed) == REAL["conf"]
+    own = "[oslo_concurrency]\nlock_path = /own\n"
+    assert edits.add_lock_path(own, "/locks") == edits.remove_all(own) == own
+
+
+def test_oslo_config_reads_both_sections_of_a_name(tmp_path):
+    path = tmp_path / "glance-api.conf"
+    path.write_text(edits.add_lock_path("[oslo_concurrency]\ndisable_process_locking = true\n", "/locks"))
+    conf = cfg.ConfigOpts()
+    conf.register_opts([cfg.BoolOpt("disable_process_locking"), cfg.StrOpt("lock_path")], group="oslo_concurrency")
+    conf([f"--config-file={path}"])
+    assert (conf.oslo_concurrency.disable_process_locking, conf.oslo_concurrency.lock_path) == (True, "/locks")
 
 
 @pytest.mark.parametrize("text", ["", "[composite:api]\ndefault = context rootapp\n", "[pipeline:glance-api-keystone]\n"

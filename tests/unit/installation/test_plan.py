@@ -10,7 +10,7 @@ import pytest
 from glancesync import conf as options
 from glancesync.conf.listing import list_opts
 from glancesync.installation import edits
-from glancesync.installation.changes import Command, Edit, File, Link
+from glancesync.installation.changes import Command, Directory, Edit, File, Link
 from glancesync.installation.layout import Layout, Request
 from glancesync.installation.plan import changes, filter_options, rotation, server_configuration
 from glancesync.installation.programs import Build, version_of
@@ -93,3 +93,21 @@ def test_the_rotation_names_the_log(request_, tmp_path):
     files = [step.path for step in changes(layout, request_, FACTS) if isinstance(step, File)]
     assert layout.rotation in files
     assert layout.unit in files
+
+
+def test_a_cascaded_glance_gets_the_store_filter_and_no_server(request_, tmp_path):
+    steps = changes(Layout(root=tmp_path), replace(request_, cascaded=True), FACTS)
+    names = [type(step).__name__ for step in steps]
+    assert names == ["Directory", "Build", "Link", "File", "Directory", "Edit", "Edit", "DropOthers"]
+    conf, paste = (step for step in steps if isinstance(step, Edit))
+    assert edits.get(conf.text, "oslo_concurrency", "lock_path") == "/var/lib/glance/glance-sync-locks"
+    assert edits.SECTION not in conf.text
+    assert edits.STORE.factory in paste.text
+    assert edits.REPORTER.factory not in paste.text
+
+
+def test_a_path_for_locks_that_glance_has_stays(request_, tmp_path):
+    facts = replace(FACTS, glance_conf="[oslo_concurrency]\nlock_path = /own\n")
+    steps = changes(Layout(root=tmp_path), replace(request_, cascaded=True), facts)
+    assert [step.text for step in steps if isinstance(step, Edit)][0] == facts.glance_conf
+    assert [step.path for step in steps if isinstance(step, Directory)] == [tmp_path / "opt/glance-sync"]
