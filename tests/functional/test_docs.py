@@ -111,7 +111,8 @@ def test_wheel_and_source_distribution_install_cleanly(tmp_path: Path) -> None:
                       "for each in pkgutil.walk_packages(glancesync.__path__, 'glancesync.'):\n"
                       "    wanted = not each.name.startswith(('glancesync.lab', 'glancesync.installation',"
                       " 'glancesync.db.migrations.env', 'glancesync.cmd.lab',"
-                      " 'glancesync.filter.proxies', 'glancesync.cmd.hear'))\n"
+                      " 'glancesync.filter.proxies', 'glancesync.filter.store_inspection',"
+                      " 'glancesync.filter.store_locations', 'glancesync.cmd.hear'))\n"
                       "    wanted and importlib.import_module(each.name)\n")
     conf = tmp_path / "glance-sync.conf"
     conf.write_text(f"[DEFAULT]\ncascading_region = RegionOne\n[database]\nconnection = sqlite:///{tmp_path}/state.db\n")

@@ -26,7 +26,9 @@ def test_the_main_job(job: MainJob, images: ImagesOf, project_ids: dict[str, str
 def test_what_loads_inside_glance_passes_its_unit_tests_beside_glance_28() -> None:
     python = GLANCE_28 / "bin" / "python"
     answer = subprocess.run([python, "-m", "pytest", "--noconftest", "-q", "-p", "no:cacheprovider",
-                             "tests/unit/filter", "tests/unit/client"], cwd=ROOT, env=base_environment(),
+                             "tests/unit/filter", "tests/unit/client",
+                             # Glance registers locations from 29 on.
+                             "--ignore-glob=*/test_store_*"], cwd=ROOT, env=base_environment(),
                             capture_output=True, text=True, check=False, timeout=300)
     assert answer.returncode == 0, answer.stdout[-3000:]
     assert " passed" in answer.stdout
