@@ -38,7 +38,7 @@ SCHEMA: Any = schemathesis.openapi.from_dict(openapi.document(ROUTES))
 CALLERS = {"admin": (8, 80), "demo": (3, 25), "nobody": (2, 10)}
 GUARDED = {(route.method, route.path) for route in GUARDED_ROUTES}
 #: What a member may ask of its own project's things.
-MEMBERS = {("GET", "/v1/images"), ("GET", "/v1/images/{image_id}"), ("GET", "/v1/tasks"),
+MEMBERS = {("POST", "/v1/cascaded-eps"), ("GET", "/v1/images"), ("GET", "/v1/images/{image_id}"), ("GET", "/v1/tasks"),
            ("GET", "/v1/tasks/{task_id}")}
 _KNOWN = {"image_id": ["11111111-1111-4111-8111-111111111111"], "task_id": ["a" * 32], "region": ["RegionTwo"]}
 

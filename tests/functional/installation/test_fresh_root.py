@@ -139,6 +139,19 @@ def test_the_whole_life(host: FreshRoot, cloud: Lab) -> None:
     assert _differences(before, host.tree()) == {}
 
 
+def test_with_the_systems_packages(host: FreshRoot, cloud: Lab) -> None:
+    """The server's environment sees what the system's Python has, and holds the rest."""
+    before = host.tree()
+    install(host, "new", "--system-packages")
+    [environment] = host.inside("/opt/glance-sync").glob("environment-*")
+    assert environment.name.endswith("-system")
+    assert "include-system-site-packages = true" in (environment / "pyvenv.cfg").read_text()
+    assert host.run(PROGRAM, "--config-file", CONF, "db", "version").strip() == migrate.head()
+    assert "Nothing to change" in install(host, "new", "--system-packages")
+    uninstall(host, "--purge")
+    assert _differences(before, host.tree()) == {}
+
+
 def test_a_cascaded_glance(host: FreshRoot, cloud: Lab) -> None:
     """Only the store filter: Glance starts with it and is back to the letter without it. Ours is its last line here."""
     before = host.tree()
