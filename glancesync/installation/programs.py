@@ -52,8 +52,10 @@ class Build:
 
     def _fill_environment(self, copy: Path) -> None:
         more = ["--system-site-packages"] if self.system_packages else []
+        # eventlet imports it where it is there, and Debian's fails beside a newer cryptography than Debian's.
+        beside = ["pyOpenSSL>=24.3"] if self.system_packages else []
         run([str(self.python), "-m", "venv", *more, str(self.path)])
-        run([str(self.path / "bin/python"), *_PIP, f"{copy}[mysql,postgresql]"])
+        run([str(self.path / "bin/python"), *_PIP, f"{copy}[mysql,postgresql]", *beside])
 
     def _fill_filter(self, copy: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
