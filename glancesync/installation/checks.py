@@ -50,8 +50,8 @@ def _of_glance(facts: Facts, request: Request) -> list[str]:
     glance = facts.glance
     if glance is None or glance.glance is None:
         where = f"{glance.path} has no Glance" if glance else "no Glance was found"
-        return [f"{where}: name the Python that runs glance-api with --glance-python, or give --no-filter where "
-                "glance-api runs on other hosts"]
+        other = "" if request.cascaded else ", or give --no-filter where glance-api runs on other hosts"
+        return [f"{where}: name the Python that runs glance-api with --glance-python{other}"]
     found = []
     least, which = (GLANCE_CASCADED, edits.STORE) if request.cascaded else (GLANCE, edits.REPORTER)
     if int(re.split(r"\D", glance.glance, maxsplit=1)[0] or 0) < least:

@@ -63,10 +63,10 @@ class Comparisons:
     def _note(self, batch: Sequence[Finding], report: PassReport, *, whole: bool) -> None:
         missing = [(finding.image_id, finding.region) for finding in batch if finding.missing]
         if missing:
-            self._context.records.mark_missing(report.id, missing)
+            self._context.records.missing.mark(report.id, missing)
         disallowed = [(finding.image_id, finding.region) for finding in batch if finding.disallowed]
         if disallowed and whole:
-            self._context.records.disallowances.mark(report.id, disallowed)
+            self._context.records.disallowed.mark(report.id, disallowed)
 
     def _due(self, batch: Sequence[Finding], report: PassReport, *, in_turn: bool) -> list[Pair]:
         """What is to be submitted now; the rest is written down."""
@@ -112,8 +112,8 @@ class Comparisons:
             return []
         trust.mark()
         records, regions = self._context.records, report.compared_regions()
-        pairs = records.settle_missing(report.id, regions, confirm_seconds=trust.confirm_seconds)
-        pairs += records.disallowances.settle(report.id, regions, confirm_seconds=trust.confirm_seconds)
+        pairs = records.missing.settle(report.id, regions, confirm_seconds=trust.confirm_seconds)
+        pairs += records.disallowed.settle(report.id, regions, confirm_seconds=trust.confirm_seconds)
         return [Pair(image_id, region) for image_id, region in pairs]
 
 

@@ -15,7 +15,6 @@ from glancesync.model.replica import ConflictChoice, Origin, ReplicaRecord, Repl
 from glancesync.regions.client import RegionClient
 from glancesync.sync.codes import Code
 from glancesync.sync.context import SyncContext
-from glancesync.sync.disallowances import ALLOWED_AGAIN
 from glancesync.sync.execute import Executor
 from glancesync.sync.looks import SharedLooks
 from glancesync.sync.plan import IN_MAKING, plan_replica
@@ -137,7 +136,7 @@ class Converger:
                 self._records.update(situation.image_id, situation.region, missing_pass=None, missing_since=None,
                                      missing_confirmed_at=None)
             if situation.selected and situation.record is not None and situation.record.disallowed_since is not None:
-                self._records.update(situation.image_id, situation.region, **ALLOWED_AGAIN)
+                self._records.update(situation.image_id, situation.region, **self._records.disallowed.ended)
         if situation.record is not None and situation.record.origin is Origin.INTENDED and is_ours(situation):
             # The create request's answer was lost. It is told by its looks, which it will not keep.
             self._records.update(situation.image_id, situation.region, origin=Origin.CREATED)

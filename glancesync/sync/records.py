@@ -27,9 +27,9 @@ from glancesync.model.replica import (
     ReplicaState,
 )
 from glancesync.sync.births import Births, find_birth
-from glancesync.sync.disallowances import Disallowances
 from glancesync.sync.locations import Locations, find_located
 from glancesync.sync.rows import pair_is, to_columns, to_record, to_removal
+from glancesync.sync.two_passes import TwoPasses
 
 
 def new_pass_id(now: float) -> str:
@@ -56,7 +56,8 @@ class ReplicaRecords:
         self._clock = clock
         self.births = Births(database, clock)
         self.locations = Locations(database, clock)
-        self.disallowances = Disallowances(database, clock)
+        self.missing = TwoPasses(database, clock, "missing", spares_deleted=True)
+        self.disallowed = TwoPasses(database, clock, "disallowed")
 
     def read(self, image_id: str, region: str) -> PairRecord:
         def work(connection: sa.Connection) -> PairRecord:
@@ -115,41 +116,6 @@ class ReplicaRecords:
                 .values(removed_at=None, removed_event_id=None, removed_request_id=None, removed_by_user=None))
 
         self._database.run(work)
-
-    def mark_missing(self, pass_id: str, pairs: Iterable[tuple[str, str]]) -> None:
-        """A comparison did not see the image of these (image id, region). Of two at the same time the one that began
-        later has the say."""
-        def work(connection: sa.Connection) -> None:
-            for image_id, region in pairs:
-                earlier = sa.func.coalesce(replicas.c.missing_pass, "") < pass_id
-                connection.execute(sa.update(replicas).where(pair_is(image_id, region), earlier).values(
-                    missing_pass=pass_id))
-
-        self._database.run(work)
-
-    def settle_missing(self, pass_id: str, regions: Sequence[str], *, confirm_seconds: float,
-                       limit: int = 1000) -> list[tuple[str, str]]:
-        """After a comparison that can be believed: begin, confirm or end what is known to be missing in the regions
-        that it saw whole. Returns (image id, region) of replicas that two comparisons missed and that are still
-        there, at most `limit`: those first that were looked at longest ago, for some stay for ever."""
-        now = self._clock.now()
-        missed = sa.and_(replicas.c.missing_pass == pass_id, replicas.c.region.in_(regions))
-
-        def work(connection: sa.Connection) -> list[tuple[str, str]]:
-            connection.execute(sa.update(replicas).where(
-                replicas.c.region.in_(regions), replicas.c.missing_pass < pass_id,
-                replicas.c.state != ReplicaState.DELETED.value).values(
-                    missing_pass=None, missing_since=None, missing_confirmed_at=None))
-            connection.execute(sa.update(replicas).where(missed, replicas.c.missing_since.is_(None)).values(
-                missing_since=now))
-            connection.execute(sa.update(replicas).where(
-                missed, replicas.c.missing_confirmed_at.is_(None), replicas.c.missing_since <= now - confirm_seconds,
-                replicas.c.missing_since < now).values(missing_confirmed_at=now))
-            return [(row.image_id, row.region) for row in connection.execute(
-                sa.select(replicas.c.image_id, replicas.c.region).where(
-                    missed, replicas.c.missing_confirmed_at.is_not(None)).order_by(replicas.c.updated_at).limit(limit))]
-
-        return self._database.run(work)
 
     def pick_for_scrub(self, fraction: float, regions: Sequence[str]) -> list[tuple[str, str]]:
         """Mark that part (at least one) of the verified replicas in these regions to be read again, those first that

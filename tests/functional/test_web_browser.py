@@ -74,7 +74,7 @@ def test_a_running_copy_moves(start_server: Callable[..., SyncServer], arrive: C
 def _stays_changed(images: ImagesOf, image_id: str) -> bool:
     replica = images("admin", "RegionTwo")
     replica.set(image_id, name="somebody changed it")
-    time.sleep(2)
+    time.sleep(2)  # a comparison that was on its way would have mended it by then
     return bool(replica.get(image_id)["name"] == "somebody changed it")
 
 

@@ -58,6 +58,8 @@ def test_a_cascaded_glance_needs_no_port_and_registers_locations():
     assert problems(replace(WELL, port_taken=True), cascaded) == []
     [found] = problems(replace(WELL, glance=replace(GOOD, glance="28.1.0")), cascaded)
     assert "29 and later" in found
+    [found] = problems(replace(WELL, glance=None), cascaded)
+    assert found == "no Glance was found: name the Python that runs glance-api with --glance-python"
 
 
 def test_without_the_filter_glance_is_not_looked_at():

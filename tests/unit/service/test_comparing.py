@@ -111,7 +111,7 @@ def test_replicas_that_are_kept_for_ever_do_not_hold_up_the_others(cloud):
     seen = set()
     for _ in range(3):
         cloud.clock.advance(1)
-        for image_id, region in cloud.records.settle_missing("pass", ["Two"], confirm_seconds=100, limit=2):
+        for image_id, region in cloud.records.missing.settle("pass", ["Two"], confirm_seconds=100, limit=2):
             seen.add(image_id)
             cloud.records.update(image_id, region, reason="looked at")
     assert seen == set(ids)

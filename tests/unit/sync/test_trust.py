@@ -273,9 +273,9 @@ class TestWhatDeletes:
             cloud.clock.advance(100)
             first, second = new_pass_id(cloud.clock.now()), new_pass_id(cloud.clock.now() + 0.01)
             for pass_id in ((first, second), (second, first))[turn % 2]:
-                cloud.records.mark_missing(pass_id, [pair])
+                cloud.records.missing.mark(pass_id, [pair])
             for pass_id in ((first, second), (second, first))[turn // 2]:
-                cloud.records.settle_missing(pass_id, regions, confirm_seconds=100)
+                cloud.records.missing.settle(pass_id, regions, confirm_seconds=100)
         record = cloud.record(images[1].id)
         assert record.missing_confirmed_at is not None
         assert record.missing_confirmed_at - record.missing_since == 100
@@ -283,10 +283,10 @@ class TestWhatDeletes:
     def test_one_that_saw_it_ends_what_an_earlier_one_began(self, cloud):
         images = filled(cloud)
         first, second = new_pass_id(cloud.clock.now()), new_pass_id(cloud.clock.now() + 1)
-        cloud.records.mark_missing(first, [(images[1].id, "Two")])
-        cloud.records.settle_missing(first, ["Two"], confirm_seconds=0)
+        cloud.records.missing.mark(first, [(images[1].id, "Two")])
+        cloud.records.missing.settle(first, ["Two"], confirm_seconds=0)
         assert cloud.record(images[1].id).missing_since is not None
-        cloud.records.settle_missing(second, ["Two"], confirm_seconds=0)
+        cloud.records.missing.settle(second, ["Two"], confirm_seconds=0)
         assert cloud.record(images[1].id).missing_since is None
 
     def test_held_and_released_later(self, cloud):
