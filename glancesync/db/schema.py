@@ -231,6 +231,7 @@ births = sa.Table(
     sa.Column("asked_by", sa.String(255)),
     sa.Column("request_id", sa.String(255)),
     sa.Column("waiting_since", sa.Double),
+    sa.Column("filling_since", sa.Double),
     sa.Column("filled_at", sa.Double),
 )
 

@@ -34,8 +34,9 @@ class Birth:
     """A claim that was written down. Times are seconds since the epoch.
 
     `waiting_since` is when the wait for the region's image began, None where none began since the last one ended;
-    `filled_at` when the cascading image had its bytes. `reason_code` and `reason` are where the pair of the image and
-    its region of birth stands.
+    `filling_since` when the server first began to send bytes that were not verified since; `filled_at` when the
+    cascading image had its bytes, verified. `reason_code` and `reason` are where the pair of the image and its region
+    of birth stands.
     """
 
     image_id: str
@@ -43,6 +44,7 @@ class Birth:
     origin_id: str
     image_from: ImageFrom
     waiting_since: float | None = None
+    filling_since: float | None = None
     filled_at: float | None = None
     reason_code: str | None = None
     reason: str | None = None

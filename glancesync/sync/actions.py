@@ -135,6 +135,15 @@ class FillSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckFilled:
+    """Find out by reading whether the image has the snapshot's bytes: it has some, and nothing says that they are. An
+    image with others that the server may have sent is deactivated."""
+
+    snapshot_id: str
+    may_be_ours: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ForgetBirth:
     """The image was not made from the region's image, for this reason."""
 
@@ -150,8 +159,8 @@ class GiveUpSnapshot:
 
 
 Action = (CreateReplica | CopyBytes | VerifyByReading | CompareStranger | AdoptReplica | ScrubReplica | UpdateReplica
-          | RemoveMember | SetMember | Deactivate | Reactivate | DeleteReplica | TakeNewId | FillSource | ForgetBirth
-          | GiveUpSnapshot | RegisterLocation | RefuseLocation)
+          | RemoveMember | SetMember | Deactivate | Reactivate | DeleteReplica | TakeNewId | FillSource | CheckFilled
+          | ForgetBirth | GiveUpSnapshot | RegisterLocation | RefuseLocation)
 
 
 def describe(action: Action) -> dict[str, Any]:

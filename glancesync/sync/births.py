@@ -43,7 +43,7 @@ class Births:
         return self._database.read(work) if wanted else {}
 
     def note(self, image_id: str, **columns: float | None) -> None:
-        """Set waiting_since or filled_at."""
+        """Set waiting_since, filling_since or filled_at."""
         def work(connection: sa.Connection) -> None:
             connection.execute(sa.update(births).where(births.c.image_id == image_id).values(**columns))
 
@@ -111,5 +111,5 @@ def _read(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> dict[
         births.outerjoin(replicas, pair)).where(condition))
     return {row.image_id: Birth(
         image_id=row.image_id, region=row.region, origin_id=row.origin_id, image_from=ImageFrom(row.image_from),
-        waiting_since=row.waiting_since, filled_at=row.filled_at, reason_code=row.reason_code, reason=row.reason)
+        waiting_since=row.waiting_since, filling_since=row.filling_since, filled_at=row.filled_at, reason_code=row.reason_code, reason=row.reason)
         for row in rows}

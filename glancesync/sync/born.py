@@ -8,7 +8,8 @@
     the other regions     queued   wait for that; afterwards as for any image
 
 Whoever claims a birth only says where to look: owner, status and bytes are what the two Glances show. A claim about an
-image that has other bytes already is dropped.
+image that has other bytes already is dropped. Bytes that the two hash differently, and those that this server may have
+sent without coming to verify them, are read first; until then they reach no other region.
 """
 from __future__ import annotations
 
@@ -69,8 +70,12 @@ def plan_born(situation: Situation) -> Plan | None:
 def plan_pending(situation: Situation, source: Image) -> Plan | None:
     """The plan for another region while the image waits for its snapshot's bytes; None where it does not."""
     birth = situation.birth
-    if birth is None or source.has_bytes or birth.filled_at is not None:
+    if birth is None or birth.filled_at is not None:
         return None
+    if source.has_bytes:
+        return None if birth.filling_since is None else Plan(
+            state=ReplicaState.WAITING, code=Code.SNAPSHOT_PENDING, delay_seconds=situation.snapshot_poll_seconds,
+            reason=f"the bytes that the image got from {birth.region} are not verified yet")
     if birth.reason_code == Code.BLOCK_DEVICES_ONLY:
         return Plan(state=ReplicaState.CANNOT_TRAVEL, code=Code.BLOCK_DEVICES_ONLY, reason=birth.reason or "")
     delay, reason = situation.snapshot_poll_seconds, f"the image waits for its bytes from {birth.region}"
@@ -98,7 +103,20 @@ def _plan_filled(situation: Situation, birth: Birth, source: Image) -> Plan:
     if snapshot is not None and (filled or _is_same(source, snapshot)):
         return Plan(state=ReplicaState.IN_SYNC, code=Code.BORN_HERE,
                     reason="the image was born here; the region keeps its own")
-    return _drop("the image has other bytes than the one that it is said to be made from")
+    may_be_ours = birth.filling_since is not None
+    if may_be_ours or (snapshot is not None and _may_be_same(source, snapshot)):
+        return Plan(state=ReplicaState.COPYING, code=Code.FILLING, reason="whether the image has the snapshot's bytes "
+                    "is found out by reading", actions=(act.CheckFilled(snapshot_id=birth.origin_id,
+                                                                        may_be_ours=may_be_ours),))
+    return _drop("the region does not show the image that it is said to be made from" if snapshot is None else
+                 "the image has other bytes than the one that it is said to be made from")
+
+
+def _may_be_same(source: Image, snapshot: Image) -> bool:
+    """Whether nothing tells the two apart, and nothing says that they are the same."""
+    one, other = source.digest, snapshot.digest
+    is_told = one is not None and other is not None and one.algorithm == other.algorithm
+    return snapshot.has_bytes and source.owner == snapshot.owner and source.size == snapshot.size and not is_told
 
 
 def _is_same(source: Image, snapshot: Image) -> bool:

@@ -153,6 +153,8 @@ class Converger:
             return
         if source.status == "queued" and birth.waiting_since is None:
             self._records.births.note(situation.image_id, waiting_since=situation.now)
+        if source.status == "queued" and birth.filling_since is not None:  # nothing of what was sent is there
+            self._records.births.note(situation.image_id, filling_since=None)
 
     def _note_end(self, situation: Situation, plan: Plan) -> None:
         columns: dict[str, object] = {"state": plan.state, "reason_code": plan.code, "reason": plan.reason,

@@ -188,6 +188,10 @@ class Executor:
         self._filler.fill(action, run)
 
     @_do.register
+    def _check_filled(self, action: act.CheckFilled, run: Run) -> None:
+        self._filler.check(action, run)
+
+    @_do.register
     def _forget_birth(self, action: act.ForgetBirth, run: Run) -> None:
         self._filler.forget(action, run)
 

@@ -53,8 +53,13 @@ class SourceFiller:
                              reason=None)
         algorithm = snapshot.digest.algorithm if snapshot.digest else "sha512"
         algorithm = algorithm if is_known_algorithm(algorithm) else "sha512"
-        result = self._tee.copy(snapshot, run.target, run.reader, replica_id=run.image_id, handle=run.handle,
-                                algorithm=algorithm)
+        self._births.note(run.image_id, filling_since=self._clock.now())
+        try:
+            result = self._tee.copy(snapshot, run.target, run.reader, replica_id=run.image_id, handle=run.handle,
+                                    algorithm=algorithm)
+        except RegionConflictError:  # somebody else fills it
+            self._births.note(run.image_id, filling_since=None)
+            raise
         run.bytes_moved += result.size
         image = run.reader.get_image(run.image_id, with_members=False)
         try:
@@ -65,6 +70,21 @@ class SourceFiller:
             raise
         self._births.note(run.image_id, filled_at=self._clock.now())
         LOG.info("image %s has its bytes from image %s of %s", run.image_id, snapshot.id, run.region)
+
+    def check(self, action: act.CheckFilled, run: Run) -> None:
+        """Raises what the clients raise; then nothing is decided. What cannot be shown to be the snapshot's ends the
+        claim."""
+        image = run.reader.get_image(run.image_id, with_members=False)
+        snapshot = run.target.find_image(action.snapshot_id, with_members=False)
+        if snapshot is not None and snapshot.has_bytes and _is_same(image, snapshot, run):
+            self._births.note(run.image_id, filled_at=self._clock.now())
+            return
+        run.changed_source = True
+        if action.may_be_ours:
+            self._take_out_of_reach(image, run)
+        LOG.warning("image %s does not have the bytes of image %s of %s; it counts as any image now", run.image_id,
+                    action.snapshot_id, run.region)
+        self._births.forget(run.image_id)
 
     def forget(self, action: act.ForgetBirth, run: Run) -> None:
         LOG.warning("image %s was not born in %s: %s", run.image_id, run.region, action.reason)
@@ -77,9 +97,18 @@ class SourceFiller:
 
     def _take_out_of_reach(self, image: Image, run: Run) -> None:
         if image.status == "active":
-            LOG.error("image %s of %s became active with other bytes than were sent; it is deactivated", image.id,
-                      run.reader.region_name)
+            LOG.error("image %s of %s became active with bytes that are not the snapshot's; it is deactivated",
+                      image.id, run.reader.region_name)
             run.reader.deactivate_image(image.id)
+
+
+def _is_same(image: Image, snapshot: Image, run: Run) -> bool:
+    """By the hashes where both Glances computed the same, else by reading. Raises what the clients raise."""
+    if image.size != snapshot.size:
+        return False
+    algorithm = snapshot.digest.algorithm if snapshot.digest else "sha512"
+    expected = read_digest(run.target, snapshot, algorithm, run.handle)
+    return read_digest(run.reader, image, algorithm, run.handle) == expected
 
 
 def _read_back(expected: str, algorithm: str, image: Image, run: Run) -> None:

@@ -174,6 +174,67 @@ def test_bytes_that_changed_on_their_way_are_out_of_reach(cloud: MemoryCloud, mo
     assert cloud.records.births.find_all([image_id])[image_id].filled_at is None
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("algorithm", ["sha512", "sha256", None])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_server_that_ends_before_it_verified_what_it_sent(cloud: MemoryCloud, monkeypatch: pytest.MonkeyPatch, *,
+                                                            algorithm: str | None, flipped: bool) -> None:
+    """The next run reads it; until then no other region gets it, and wrong bytes end out of reach."""
+    cloud.one._algorithm = algorithm
+    image_id, origin = queued(cloud.one), cloud.upload(b"snapshot", region=cloud.two)
+    claim(cloud, image_id, origin.id)
+
+    def end(*_arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        receive = cloud.one.faults.receive
+        if flipped:
+            patched.setattr(cloud.one.faults, "receive", lambda chunks: receive(chunks).replace(b"s", b"z"))
+        patched.setattr("glancesync.sync.fill.check_copy", end)
+        with pytest.raises(Killed):
+            cloud.run(image_id)
+    assert cloud.one.get_image(image_id).status == "active"
+    assert cloud.run(image_id, "Three").plan.code == Code.SNAPSHOT_PENDING
+    assert cloud.ids(cloud.three) == set()
+    plan = cloud.run(image_id).plan
+    assert cloud.one.get_image(image_id).status == ("deactivated" if flipped else "active")
+    birth = cloud.records.births.find_all([image_id]).get(image_id)
+    assert (birth is None) if flipped else (birth is not None and birth.filled_at is not None)
+    if not flipped:
+        assert plan.code == Code.BORN_HERE
+        assert cloud.run(image_id, "Three").plan.code == Code.IN_SYNC
+
+
+@pytest.mark.parametrize(("data", "same"), [(b"snapshot", True), (b"snapshoz", False)])
+def test_bytes_of_somebody_elses_upload_are_read_and_never_taken_away(cloud: MemoryCloud, *, data: bytes,
+                                                                      same: bool) -> None:
+    cloud.one._algorithm = "sha256"
+    image_id, origin = queued(cloud.one), cloud.upload(b"snapshot", region=cloud.two)
+    claim(cloud, image_id, origin.id)
+    cloud.one.upload_data(image_id, [data], size=len(data))
+    cloud.run(image_id)
+    assert cloud.one.get_image(image_id).status == "active"
+    assert (image_id in cloud.records.births.find_all([image_id])) is same
+
+
+def test_a_fill_that_failed_says_nothing_of_what_a_user_uploads_afterwards(cloud: MemoryCloud) -> None:
+    image_id, origin = queued(cloud.one), cloud.upload(b"bytes of it", region=cloud.two)
+    cloud.two.put_image(replace(origin, digest=Digest(algorithm="sha512", value="00" * 64)), b"bytes of it")
+    claim(cloud, image_id, origin.id)
+    for _ in range(2):
+        with pytest.raises(SourceCorruptError):
+            cloud.run(image_id)
+    cloud.two.delete_image(origin.id)
+    cloud.run(image_id)
+    cloud.one.upload_data(image_id, [b"a user's"], size=8)
+    cloud.run(image_id)
+    assert cloud.one.get_image(image_id).status == "active"
+
+
 @pytest.mark.parametrize("mapping", [MAPPING, "no json"])
 def test_block_devices_cannot_travel(cloud: MemoryCloud, mapping: str) -> None:
     image_id = queued(cloud.one)
