@@ -111,5 +111,6 @@ def _read(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> dict[
         births.outerjoin(replicas, pair)).where(condition))
     return {row.image_id: Birth(
         image_id=row.image_id, region=row.region, origin_id=row.origin_id, image_from=ImageFrom(row.image_from),
-        waiting_since=row.waiting_since, filling_since=row.filling_since, filled_at=row.filled_at, reason_code=row.reason_code, reason=row.reason)
+        waiting_since=row.waiting_since, filling_since=row.filling_since, filled_at=row.filled_at,
+        reason_code=row.reason_code, reason=row.reason)
         for row in rows}
