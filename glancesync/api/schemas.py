@@ -197,7 +197,7 @@ DOCUMENT: Schema = {"type": "object"}
 SUBMITTED = _row(tasks=_list(_ref("TaskRef")))
 PLANS = _object(["plan"], plan=_list(_ref("Plan")), left_out={
     **_list(_row(region=_STRING, reason=_STRING)),
-    "description": "of a dry run of everything: regions that could not be compared to their end"}, next={
+    "description": "regions that could not be asked, or not compared to their end, and why"}, next={
     **_STRING, "description": "the next page of a dry run of everything; POST the same body there"})
 TASK = _row(task=_ref("Task"))
 TASK_WITH_RUNS = _row(task=_ref("Task"), runs=_list(_ref("Run")))

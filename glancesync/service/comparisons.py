@@ -12,7 +12,7 @@ from glancesync.conf.image_rules import ImageRules
 from glancesync.model.task import Pair, Submission, Task, Trigger
 from glancesync.service.door import Door
 from glancesync.service.filling import Filling
-from glancesync.service.plans import PlanPage, plan_view, read_page
+from glancesync.service.plans import PlanPage, plan_images, plan_view, read_page
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.findings import Finding, PassReport
@@ -82,12 +82,12 @@ class Comparisons:
         pairs = [Pair(*pair) for pair in self._context.records.pick_for_scrub(fraction, names)]
         return self._door.submit_pairs(pairs, Submission(trigger=Trigger.TIMER, priority=_SCRUB_PRIORITY), wanted=False)
 
-    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
-        """What a submit of these images would do now, image by image and region by region. Changes nothing."""
+    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> PlanPage:
+        """What a submit of these images would do now, image by image and region by region, and which regions could not
+        be asked. Changes nothing. Raises what the cascading region's client raises."""
         self._door.refuse_canaries(image_ids)
         names = sorted(regions) if regions is not None else [each.name for each in self._context.directory.cascaded()]
-        return [plan_view(image_id, name, self._converger.plan(image_id, name))
-                for image_id in image_ids for name in names]
+        return plan_images(self._converger.plan, image_ids, names)
 
     def plan_all(self, *, regions: Sequence[str] | None, report: PassReport,
                  only: ImageRules | None = None) -> Iterator[dict[str, Any]]:

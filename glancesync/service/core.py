@@ -168,9 +168,9 @@ class Service:
         """Have that part of the verified replicas read again, after everything else that is to be done."""
         return self._comparisons.scrub(fraction)
 
-    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
-        """What a submit of these images would do now, image by image and region by region. Changes nothing. Raises as
-        `submit`."""
+    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> PlanPage:
+        """What a submit of these images would do now, image by image and region by region, and which regions could not
+        be asked. Changes nothing. Raises as `submit`."""
         self._regions.check(regions)
         return self._comparisons.plan(image_ids=image_ids, regions=regions)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from glancesync.conf.image_rules import ImageRules
-from glancesync.exceptions import InvalidInputError
+from glancesync.exceptions import InvalidInputError, RegionError
 from glancesync.sync.actions import CopyBytes, describe
 from glancesync.sync.findings import Finding, PassReport
 from glancesync.sync.reconcile import Reconciler
@@ -33,6 +33,23 @@ class PlanPage:
     rows: list[dict[str, Any]]
     marker: str | None
     left_out: dict[str, str]
+
+
+def plan_images(plan: Callable[[str, str], Plan], image_ids: Sequence[str], regions: Sequence[str]) -> PlanPage:
+    """What `plan` says of each of the images in each of the regions, image by image; a region that cannot tell is
+    asked no more. Raises the errors of `plan` that are no region's of these."""
+    rows, left_out = [], {}
+    for image_id in image_ids:
+        for name in regions:
+            if name in left_out:
+                continue
+            try:
+                rows.append(plan_view(image_id, name, plan(image_id, name)))
+            except RegionError as error:
+                if error.region != name:
+                    raise
+                left_out[name] = str(error)
+    return PlanPage(rows=[row for row in rows if row["region"] not in left_out], marker=None, left_out=left_out)
 
 
 def read_page(reconciler: Reconciler, *, regions: Sequence[str] | None, limit: int, marker: str | None,

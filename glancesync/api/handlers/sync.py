@@ -6,6 +6,7 @@ from glancesync.api.call import Call, Reply
 from glancesync.api.views import Json, next_link, page_limit, submitted
 from glancesync.conf.image_rules import ALLOWED, ImageRules, parse_rules
 from glancesync.exceptions import InvalidInputError
+from glancesync.service.plans import PlanPage
 
 
 def submit(call: Call) -> Reply:
@@ -36,9 +37,12 @@ def _plan(call: Call, *, image_ids: list[str] | None, regions: list[str] | None,
     if image_ids is not None:
         if call.query:
             raise InvalidInputError("limit and marker are for a dry run of everything, not of image_ids")
-        return {"plan": call.service.plan(image_ids=image_ids, regions=regions)}
+        return _shown(call.service.plan(image_ids=image_ids, regions=regions))
     limit = page_limit(call)
     found = call.service.plan_page(regions=regions, limit=limit, marker=call.query.get("marker"), only=only)
-    left_out = [{"region": name, "reason": reason} for name, reason in found.left_out.items()]
-    return {"plan": found.rows, "left_out": left_out} | (
-        {"next": next_link(call, limit, found.marker)} if found.marker is not None else {})
+    return _shown(found) | ({"next": next_link(call, limit, found.marker)} if found.marker is not None else {})
+
+
+def _shown(found: PlanPage) -> Json:
+    return {"plan": found.rows, "left_out": [{"region": name, "reason": reason}
+                                             for name, reason in found.left_out.items()]}

@@ -111,14 +111,16 @@ class FakeService:
     def plan_page(self, *, regions: Sequence[str] | None, limit: int, marker: str | None,
                   only: ImageRules | None = None) -> PlanPage:
         self._record("plan_page", regions=regions, limit=limit, marker=marker, only=only)
-        return PlanPage(rows=self.plan(image_ids=[OWN_IMAGE], regions=regions), left_out={"RegionThree": "no answer"},
+        return PlanPage(rows=self.plan(image_ids=[OWN_IMAGE], regions=regions).rows,
+                        left_out={"RegionThree": "no answer"},
                         marker=f"{OWN_IMAGE}:3" if marker is None else None)
 
-    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> list[dict[str, Any]]:
+    def plan(self, *, image_ids: Sequence[str], regions: Sequence[str] | None) -> PlanPage:
         self._record("plan", image_ids=image_ids, regions=regions)
-        return [{"image_id": OWN_IMAGE, "region": "RegionTwo", "state": "waiting", "reason_code": "create",
-                 "reason": "It is not there.", "actions": [{"action": "CreateReplica", "detail": {"name": "cirros"}}],
-                 "bytes": 5}]
+        return PlanPage(left_out={}, marker=None, rows=[
+            {"image_id": OWN_IMAGE, "region": "RegionTwo", "state": "waiting", "reason_code": "create",
+             "reason": "It is not there.", "actions": [{"action": "CreateReplica", "detail": {"name": "cirros"}}],
+             "bytes": 5}])
 
     def list_images(self, *, limit: int, marker: str | None, owner: str | None, filters: dict[str, str],
                     sort: Sort) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ class ManyPlans(FakeService):
         assert only is None
         begin = int(marker.removeprefix(":")) if marker else 0
         ids = sorted(self.images)[begin:begin + limit]
-        [plan] = self.plan(image_ids=[], regions=regions)
+        [plan] = self.plan(image_ids=[], regions=regions).rows
         return PlanPage(rows=[{**plan, "image_id": each} for each in ids], left_out={},
                         marker=f":{begin + limit}" if begin + limit < MANY else None)
 

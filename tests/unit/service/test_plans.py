@@ -101,3 +101,20 @@ def test_a_region_that_does_not_answer_is_named(tmp_path):
     assert [key(plan) for plan in cloud.service.plan_all(regions=None, report=report)] == [
         key(plan) for plan in page.rows]
     assert report.regions["Two"].error == "Two gave no answer"
+
+
+def test_of_chosen_images_a_region_that_does_not_answer_is_named_and_asked_once(tmp_path):
+    cloud = MemoryCloud(tmp_path)
+    images = [cloud.upload(b"x").id for _ in range(2)]
+    cloud.two.fail_next("get_image", RegionUnavailableError("Two gave no answer", region="Two"))
+    page = cloud.service.plan(image_ids=images, regions=None)
+    assert page.left_out == {"Two": "Two gave no answer"}
+    assert [(row["image_id"], row["region"]) for row in page.rows] == [(each, "Three") for each in images]
+
+
+def test_of_chosen_images_nothing_is_known_while_the_cascading_region_does_not_answer(tmp_path):
+    cloud = MemoryCloud(tmp_path)
+    image = cloud.upload(b"x")
+    cloud.one.fail_next("get_image", RegionUnavailableError("One gave no answer", region="One"))
+    with pytest.raises(RegionUnavailableError):
+        cloud.service.plan(image_ids=[image.id], regions=None)

@@ -397,7 +397,7 @@ def test_a_dry_run_says_that_nobody_knows(new: New) -> None:
     cloud = new()
     image = cloud.upload()
     cloud.projects.down = DOWN
-    plans = cloud.service.plan(image_ids=[image.id], regions=None)
+    plans = cloud.service.plan(image_ids=[image.id], regions=None).rows
     assert {(plan["reason_code"], len(plan["actions"])) for plan in plans} == {("owner_regions_unknown", 0)}
     assert {plan["reason_code"] for plan in cloud.service.plan_all(regions=None)} == {"owner_regions_unknown"}
 

@@ -170,7 +170,7 @@ class TestALostAdminRole:
         private, *_ = fill(cloud)
         cloud.two.sees_all = False
         before = set(cloud.two._images)
-        [plan] = cloud.service.plan(image_ids=[private.id], regions=["Two"])
+        [plan] = cloud.service.plan(image_ids=[private.id], regions=["Two"]).rows
         assert (plan["reason_code"], plan["actions"]) == ("region_not_seen_whole", [])
         list(cloud.service.plan_all(regions=None))
         assert set(cloud.two._images) == before
