@@ -146,6 +146,20 @@ def test_each_state_stands_below_its_region(big: str, visit: Callable[..., Visit
     assert len(set(edges)) == 1, "the columns of all rows begin where those of the head do"
 
 
+def test_a_region_that_is_being_filled_says_how_far_it_is(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("overview")
+    bar = page.locator('[data-region="Region03"]').get_by_role("progressbar", name="Being filled")
+    bar.wait_for()
+    assert 30 <= int(bar.get_attribute("aria-valuenow") or 0) <= 60
+    told = page.locator('[data-region="Region03"] .filling').inner_text()
+    assert "4 of 10 images, 1 failed" in told
+    assert "left" in told
+    assert page.get_by_role("progressbar", name="Being filled").count() == 1
+    visitor.picture("filling")
+    visitor.assert_content()
+
+
 def test_a_frozen_region_is_marked_where_it_is_shown(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("overview")

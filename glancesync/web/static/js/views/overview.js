@@ -36,6 +36,19 @@ function share(counts) {
   })), h("p", { class: "soft" }, told)];
 }
 
+function filling(fill) {
+  const failed = fill.images_failed ? `, ${fill.images_failed} failed` : "";
+  const left = fill.eta_seconds === null ? "" : `, about ${duration(fill.eta_seconds)} left`;
+  const told = `${fill.images_done} of ${fill.images_total} images${failed}, `
+    + `${bytes(fill.bytes_done)} of ${bytes(fill.bytes_total)}${left}`;
+  const part = fill.bytes_total ? fill.bytes_done / fill.bytes_total : fill.images_done / fill.images_total;
+  return h("div", { class: "filling" },
+    h("div", { class: "share", role: "progressbar", "aria-label": "Being filled", "aria-valuemin": "0",
+      "aria-valuemax": "100", "aria-valuenow": String(Math.floor(100 * part)), "aria-valuetext": told },
+    h("span", { class: "busy", "width%": 100 * part })),
+    h("p", { class: "soft" }, `Being filled: ${told}`));
+}
+
 function card(region, history) {
   const [look, mark, text] = health(region);
   const counts = region.images;
@@ -60,6 +73,7 @@ function card(region, history) {
           history ? rate(last / (5 * history.step_seconds)) : "–")),
         h("div", null, h("dt", null, "Last lag"), h("dd", null, duration(lags.length ? lags[lags.length - 1] : null)))),
       share(counts)],
+    region.fill ? filling(region.fill) : null,
     region.frozen ? h("div", { class: "note" }, whyFrozen(region)) : null,
     why(region).map((each) => h("div", { class: "note" }, long(each))),
     region.breaker && region.breaker.state === "open" && region.breaker.next_probe_at
