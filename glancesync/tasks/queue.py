@@ -273,12 +273,12 @@ class TaskQueue:
     def recover(self) -> list[Task]:
         """At the start: give back at once what an earlier incarnation of this server left running.
 
-        SQLite serves one server process, so everything that runs and is not ours is such a remainder.
+        SQLite serves one server process, so everything that runs and is not ours is such a remainder. Where several
+        share a database nobody can tell a remainder from what a living server of the same host runs: its lease tells.
         """
-        others = tasks.c.owner != self._owner
         if not self._database.is_sqlite:
-            others &= tasks.c.owner.startswith(self._owner.rpartition("/")[0] + "/", autoescape=True)
-        return self._database.run(settle.take_back, others)
+            return []
+        return self._database.run(settle.take_back, tasks.c.owner != self._owner)
 
     def _mine(self, task: Task) -> sa.ColumnElement[bool]:
         return (tasks.c.id == task.id) & _RUNNING & (tasks.c.owner == self._owner) & (tasks.c.fence == task.fence)

@@ -346,7 +346,14 @@ class TestLease:
         left = claim_one(queue)
         reborn = new_queue(database, "one")
         kept = claim_one(reborn)
-        assert [task.id for task in reborn.recover()] == [left.id]
+        if not database.is_sqlite:  # `left` may be a living server's, on the same host
+            assert reborn.recover() == []
+            queue.ensure_lease(left)
+            pass_time(database, 31)
+            assert [task.id for task in reborn.sweep()] == [left.id]
+            reborn.heartbeat()
+        else:
+            assert [task.id for task in reborn.recover()] == [left.id]
         assert claim_one(reborn).id == left.id
         reborn.ensure_lease(kept)
         with pytest.raises(LeaseLostError):
