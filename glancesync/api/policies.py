@@ -63,6 +63,7 @@ _RULES = [
      [("GET", "/v1/regions"), ("GET", "/v1/regions/{region}")]),
     ("regions:freeze", ADMIN, "Have nothing written to a region, or let it go on.",
      [("POST", "/v1/regions/{region}/freeze"), ("POST", "/v1/regions/{region}/thaw")]),
+    ("servers:list", ADMIN, "List the sync servers that share the work.", [("GET", "/v1/servers")]),
     ("history:get", ADMIN, "See bytes, runs and lag of the regions over time.", [("GET", "/v1/history")]),
     ("endpoints:list", ANY_READER, "List the image endpoints of the cascaded regions that one's own project may use.",
      [("POST", "/v1/cascaded-eps")]),

@@ -9,7 +9,7 @@ import routes as routes_library
 
 from glancesync.api import openapi, schemas
 from glancesync.api.call import Call, Reply
-from glancesync.api.handlers import conflicts, deletions, events, images, locations, regions, root, sync, tasks
+from glancesync.api.handlers import conflicts, deletions, events, images, locations, regions, root, servers, sync, tasks
 from glancesync.api.schemas import Schema
 
 
@@ -126,6 +126,9 @@ ROUTES: Sequence[Route] = (
           body=Body(schema=schemas.FREEZE_BODY, required=False), answer=schemas.REGION),
     _post("/v1/regions/{region}/thaw", regions.thaw, "regions:freeze", "Let a frozen region's tasks go on.",
           body=_NOTHING, answer=schemas.REGION),
+    _get("/v1/servers", servers.list_servers, "servers:list",
+         "The sync servers that share the work, with their last sign of life and the tasks that they run.",
+         answer=schemas.SERVERS),
     _get("/v1/history", regions.get_history, "history:get",
          "Bytes moved, runs and lag over time, a point for each step and region in which something ended.",
          query=schemas.HISTORY_QUERY, answer=schemas.HISTORY),

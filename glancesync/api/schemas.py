@@ -9,6 +9,7 @@ from typing import Any
 
 from glancesync.model.event import Operation
 from glancesync.model.replica import ConflictChoice, IdReason, ReplicaState
+from glancesync.model.server import ServerState
 from glancesync.model.sort import IMAGE_KEYS, TASK_KEYS
 from glancesync.model.task import TaskState, Trigger
 from glancesync.regions.breaker import BreakerState
@@ -188,8 +189,14 @@ COMPONENTS: dict[str, Schema] = {
                    problems=_list({**_STRING, "description": "why it is not seen whole, or takes no new ids"}),
                    images={"type": "object", "additionalProperties": _BYTES,
                            "description": "number of images by their state in this region"}),
+    "Server": _row(name={**_STRING, "description": "this incarnation's, as a task's `server`"}, host=_STRING,
+                   pid=_BYTES, version=_STRING, engine=_STRING,
+                   state={"type": "string", "enum": [state.value for state in ServerState]},
+                   running_tasks=_BYTES, started_at=_TIME, heartbeat_at=_TIME,
+                   heartbeat_age_seconds={"type": "number", "minimum": 0}),
 }
 
+SERVERS = _row(servers=_list(_ref("Server")))
 VERSIONS = _row(versions=_list(_ref("Version")))
 VERSION = _row(version=_ref("Version"))
 HEALTH = _row(status=_STRING)

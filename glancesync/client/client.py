@@ -81,6 +81,10 @@ class SyncClient:
         """The regions that the server knows."""
         return self.get("/v1/regions")
 
+    def list_servers(self) -> dict[str, Any]:
+        """The servers that share the work."""
+        return self.get("/v1/servers")
+
     def freeze_region(self, name: str, reason: str | None = None) -> dict[str, Any]:
         """Have nothing written to the region; raises RegionNotFoundError, InvalidInputError."""
         body = {} if reason is None else {"reason": reason}

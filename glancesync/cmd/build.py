@@ -2,6 +2,7 @@
 """Puts the server's objects together. The one place where options become objects."""
 from __future__ import annotations
 
+import os
 import random
 import socket
 import uuid
@@ -18,6 +19,7 @@ from oslo_middleware.http_proxy_to_wsgi import OPTS as PROXY_OPTS
 from oslo_policy import policy
 from prometheus_client import CollectorRegistry
 
+from glancesync import __version__
 from glancesync.api.app import load_app
 from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
@@ -32,6 +34,7 @@ from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, RegionUnavailableError
 from glancesync.metrics.collector import StateCollector
 from glancesync.metrics.counters import Counters
+from glancesync.model.server import ServerIdentity
 from glancesync.model.task import Outcome
 from glancesync.regions.catalog import Catalog
 from glancesync.regions.directory import RegionDirectory
@@ -45,6 +48,7 @@ from glancesync.service.filling import FillTimer
 from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
+from glancesync.service.servers import Presence
 from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
 from glancesync.stores.book import StoreBook
 from glancesync.stores.driver import CopyDriver
@@ -90,6 +94,7 @@ class Server:
     prober: RegionProber
     freeze_timer: FreezeTimer
     fill_timer: FillTimer
+    presence: Presence
     streams: Streams
     feed: NotificationFeed | None
     app: Any
@@ -162,6 +167,8 @@ def build(conf: cfg.ConfigOpts) -> Server:
         freeze_timer=FreezeTimer(frozen=frozen, clock=clock, stop_runs=worker.stop_runs, woken=worker.ring,
                                  guard=worker.guard),
         fill_timer=FillTimer(filling=service.filling, settings=settings.reconcile, clock=clock, guard=worker.guard),
+        presence=Presence(database=database, clock=clock, guard=worker.guard, identity=ServerIdentity(
+            name=queue.owner, host=socket.gethostname(), pid=os.getpid(), version=__version__)),
         streams=streams,
         feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)))

@@ -107,7 +107,8 @@ class _Daemon:
                    concurrency.spawn(server.purge_timer.run_forever),
                    concurrency.spawn(server.prober.run_forever),
                    concurrency.spawn(server.freeze_timer.run_forever),
-                   concurrency.spawn(server.fill_timer.run_forever)]
+                   concurrency.spawn(server.fill_timer.run_forever),
+                   concurrency.spawn(server.presence.run_forever)]
         if server.feed is not None:
             threads.append(concurrency.spawn(server.feed.run_forever))
         for thread in threads:
@@ -192,6 +193,8 @@ class _Daemon:
             LOG.error("stopping, because a part of the server ended by itself: %s", self._ended)
         LOG.info("stopping: nothing new is started, what runs may take %d s more", seconds)
         self._notifier.stopping(seconds + 10 * _START_RETRY_SECONDS)
+        if threads:
+            self._server.presence.stopping()
         listener.close()
         self._server.streams.stop()
         concurrency.kill(api)
@@ -200,5 +203,7 @@ class _Daemon:
         self._server.worker.stop(seconds)
         for driver in self._server.drivers.values():
             driver.close()
+        if threads:
+            self._server.presence.leave()
         self._server.database.close()
         LOG.info("stopped")

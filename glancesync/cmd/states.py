@@ -11,6 +11,7 @@ from glancesync.model.birth import ImageFrom
 from glancesync.model.deletion import DeletionCause
 from glancesync.model.meaning import Explained
 from glancesync.model.replica import ConflictChoice, IdReason, Origin, ReplicaState, StrangerBytes
+from glancesync.model.server import ServerState
 from glancesync.model.task import RunOutcome, TaskReason, TaskState, Trigger
 from glancesync.regions.breaker import BreakerState
 from glancesync.sync.codes import Code
@@ -41,6 +42,7 @@ SECTIONS: Sequence[tuple[str, type[Explained]]] = (
     ("Who asked for a task", Trigger),
     ("How a run ended", RunOutcome),
     ("State of a region's breaker", BreakerState),
+    ("State of a server", ServerState),
     ("What the rules of HTTP refuse", HttpCode),
 )
 

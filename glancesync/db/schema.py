@@ -262,3 +262,15 @@ fills = sa.Table(
     sa.Column("failed", sa.Boolean, nullable=False),
     sa.Index("ix_fills_turn", "region", "done_at", "queued_at", "created_at"),
 )
+
+servers = sa.Table(
+    "servers", metadata,
+    sa.Column("name", _exact(255), primary_key=True),  # as in tasks.owner
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("version", sa.String(64), nullable=False),
+    sa.Column("engine", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("heartbeat_at", sa.Double, nullable=False),  # on the database's clock
+)

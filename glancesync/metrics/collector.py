@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 
 from glancesync.clock import Clock
 from glancesync.exceptions import GlanceSyncError
+from glancesync.model.server import ServerState
 from glancesync.regions.breaker import BreakerState
 from glancesync.service.statistics import Statistics
 
@@ -25,6 +26,8 @@ class StatisticsSource(Protocol):
     def statistics(self) -> Statistics: ...
 
     def list_regions(self) -> list[dict[str, Any]]: ...
+
+    def list_servers(self) -> list[dict[str, Any]]: ...
 
 
 class StateCollector:
@@ -59,7 +62,8 @@ class StateCollector:
         if now >= self._next_at:
             try:
                 self._counted = [_gauge("glance_sync_up", "Whether the database answers.", 1),
-                                 *_of_statistics(self._source.statistics()), *_of_regions(self._source.list_regions())]
+                                 *_of_statistics(self._source.statistics()), *_of_regions(self._source.list_regions()),
+                                 *_of_servers(self._source.list_servers())]
             except GlanceSyncError as error:
                 LOG.warning("metrics are incomplete: %s", error)
                 self._counted = [_gauge("glance_sync_up", "Whether the database answers.", 0)]
@@ -104,6 +108,20 @@ def _of_regions(regions: list[dict[str, Any]]) -> Iterator[Metric]:
                     (((region["name"],), float(region["frozen"] is not None)) for region in here))
     yield _labelled("glance_sync_region_gone", "1 for a region that left the catalog and has records.", ("region",),
                     (((region["name"],), 1.0) for region in regions if region["gone_at"] is not None))
+
+
+def _of_servers(found: list[dict[str, Any]]) -> Iterator[Metric]:
+    """A server that was started again is another one: its host and process tell them apart."""
+    def rows(value: Callable[[dict[str, Any]], float]) -> Iterator[tuple[tuple[str, ...], float]]:
+        return (((each["host"], str(each["pid"])), value(each)) for each in found)
+
+    labels = ("host", "pid")
+    yield _labelled("glance_sync_server_up", "1 for a server that serves or stops, 0 for one that is silent.", labels,
+                    rows(lambda each: float(each["state"] != ServerState.SILENT.value)))
+    yield _labelled("glance_sync_server_running_tasks", "Tasks that a server holds.", labels,
+                    rows(lambda each: float(each["running_tasks"])))
+    yield _labelled("glance_sync_server_heartbeat_age_seconds", "Since a server's last sign of life.", labels,
+                    rows(lambda each: float(each["heartbeat_age_seconds"])))
 
 
 def _is_well(region: dict[str, Any]) -> bool:

@@ -26,6 +26,7 @@ from glancesync.service.freezing import FrozenRegions
 from glancesync.service.live import LiveViews
 from glancesync.service.plans import PlanPage
 from glancesync.service.region_desk import RegionDesk
+from glancesync.service.servers import list_servers
 from glancesync.service.statistics import Statistics, count_tasks
 from glancesync.service.views import ImageViews
 from glancesync.service.ways import list_ways
@@ -237,6 +238,10 @@ class Service:
     def list_regions(self) -> list[dict[str, Any]]:
         """The catalog's regions, and those that left it, with the number of replicas by state and their breaker's."""
         return self._regions.list_regions()
+
+    def list_servers(self) -> list[dict[str, Any]]:
+        """The servers that share the work, with their last sign of life."""
+        return list_servers(self._database)
 
     def cascaded_endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
         """Image endpoints of the cascaded regions that the project may use, of those named where some are. Raises

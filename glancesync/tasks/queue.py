@@ -61,6 +61,11 @@ class TaskQueue:
         self._random = random
         self._held: dict[str, Task] = {}
 
+    @property
+    def owner(self) -> str:
+        """Under which name this process holds tasks."""
+        return self._owner
+
     # For whoever wants something to be done.
 
     def submit(self, pairs: Iterable[Pair], *, trigger: Trigger, request_id: str | None = None, priority: int = 0,

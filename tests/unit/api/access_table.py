@@ -100,6 +100,7 @@ ATTEMPTS = [
     Attempt(route=("GET", "/v1/images/{image_id}/ways/{region}"), url=f"/v1/images/{OWN_IMAGE}/ways/RegionTwo",
             answers={"admin": 200}),
     Attempt(route=("GET", "/v1/history"), url="/v1/history?seconds=600&points=10", answers={"admin": 200}),
+    Attempt(route=("GET", "/v1/servers"), url="/v1/servers", answers={"admin": 200}),
 ]
 
 #: What changes something in the core; refused callers must not get there.

@@ -184,6 +184,12 @@ class FakeService:
         self._record("cancel_task", task_id=task_id)
         return self.tasks[task_id]
 
+    def list_servers(self) -> list[dict[str, Any]]:
+        self._record("list_servers")
+        return [{"name": "one/1", "host": "one", "pid": 7, "version": "1", "engine": "local", "state": "serving",
+                 "running_tasks": 2, "started_at": "2026-01-01T00:00:00.000000Z",
+                 "heartbeat_at": "2026-01-01T00:00:00.000000Z", "heartbeat_age_seconds": 0.5}]
+
     def list_regions(self) -> list[dict[str, Any]]:
         self._record("list_regions")
         return [{"name": "RegionOne", "endpoint": "http://192.0.2.1/image", "cascading": True, "gone_at": None,

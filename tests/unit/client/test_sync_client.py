@@ -70,6 +70,7 @@ def test_an_acknowledgement_without_tasks_is_none(reply: object) -> None:
     (lambda sync: sync.list_tasks(state="failed"), "/v1/tasks", {"state": "failed"}),
     (lambda sync: sync.get_task("t"), "/v1/tasks/t", {}),
     (lambda sync: sync.list_regions(), "/v1/regions", {}),
+    (lambda sync: sync.list_servers(), "/v1/servers", {}),
 ])
 def test_reads(call: Any, path: str, params: dict[str, object]) -> None:
     sync, session = client({"x": 1})

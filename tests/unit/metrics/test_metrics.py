@@ -45,6 +45,11 @@ class Source:
                           due={"Two": DueTasks(count=2, oldest_seconds=12.5)},
                           replicas={"Two": {"in_sync": 5, "failed": 1}}, deletions_held=True)
 
+    def list_servers(self) -> list[dict[str, Any]]:
+        return [{"host": "one", "pid": 7, "state": state, "running_tasks": 2, "heartbeat_age_seconds": 1.5} | more
+                for state, more in (("serving", {}), ("stopping", {"host": "two"}),
+                                    ("silent", {"pid": 8, "heartbeat_age_seconds": 99}))]
+
     def list_regions(self) -> list[dict[str, Any]]:
         well = {"gone_at": None, "breaker": {"state": "closed"}, "problems": [], "frozen": None}
         return [{"name": "One", **well}, {"name": "Two", **well, "breaker": {"state": "open"}},
@@ -113,6 +118,12 @@ def test_queue_and_regions_are_told_as_they_are(registry: CollectorRegistry) -> 
         "One": 0, "Three": 1}
     assert _value(registry, "glance_sync_region_gone", region="Old") == 1
     assert _value(registry, "glance_sync_running_tasks") == 4
+    one, silent = {"host": "one", "pid": "7"}, {"host": "one", "pid": "8"}
+    assert (_value(registry, "glance_sync_server_up", **one), _value(registry, "glance_sync_server_up", **silent)) == (
+        1, 0)
+    assert _value(registry, "glance_sync_server_up", host="two", pid="7") == 1
+    assert _value(registry, "glance_sync_server_running_tasks", **one) == 2
+    assert _value(registry, "glance_sync_server_heartbeat_age_seconds", **silent) == 99
 
 
 def test_the_database_is_asked_rarely(registry: CollectorRegistry, source: Source, clock: ManualClock) -> None:
