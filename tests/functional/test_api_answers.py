@@ -82,6 +82,9 @@ def test_one_image_from_the_dry_run_to_its_history(api: Any, images: ImagesOf, l
 def test_the_operators_views(api: Any, lab: Lab) -> None:
     admin = api("admin")
     admin("GET", "/v1/regions")
+    [server] = [each for each in admin("GET", "/v1/servers")["servers"] if each["state"] == "serving"]
+    assert server["engine"] == "local"
+    assert server["heartbeat_age_seconds"] < 15
     admin("GET", "/v1/tasks?limit=2")
     admin("GET", "/v1/images?limit=1&state=in_sync")
     endpoints = admin("POST", "/v1/cascaded-eps", {"regions": []})["eps"]
