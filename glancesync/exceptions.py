@@ -436,6 +436,12 @@ class RegionFrozenError(RegionPausedError):
     advice = "When its maintenance is over run `openstack image sync region thaw NAME`."
 
 
+class NoWayError(WaitError):
+    code = "no_way"
+    what = "No driver that may fill the region can take the image's bytes there, and `stream` is none of them."
+    advice = "`glance-sync-manage store explain IMAGE REGION` tells why; see drivers in glance_store.yaml and [stores]."
+
+
 class SourceUntrustedError(WaitError):
     code = "source_untrusted"
     what = "The cascading Glance is not believed now, so nothing is written on its word."

@@ -153,6 +153,10 @@ COMPONENTS: dict[str, Schema] = {
     "TaskRef": _row(id=TASK_ID, image_id=IMAGE_ID, region=_STRING),
     "Task": _object(list(_TASK_FIELDS), **_TASK_FIELDS, **_SERVER),
     "Run": _object(list(_RUN_FIELDS), **_RUN_FIELDS, **_SERVER),
+    "Attempt": _row(
+        driver=_STRING, source_region=_STRING, region=_STRING, began_at=_TIME, seconds={"type": "number"},
+        bytes_moved=_BYTES, code={**_STRING, "description": "ok, or the code of an error"},
+        reason={**_ANY_STRING, "description": "shown to whoever may list all tasks"}),
     "Replica": _row(
         region=_STRING, state=_REPLICA_STATE,
         reason_code=_ANY_STRING, reason=_ANY_STRING, bytes_done=_or_null(_BYTES), bytes_total=_or_null(_BYTES),
@@ -207,7 +211,7 @@ PLANS = _object(["plan"], plan=_list(_ref("Plan")), left_out={
     "description": "regions that could not be asked, or not compared to their end, and why"}, next={
     **_STRING, "description": "the next page of a dry run of everything; POST the same body there"})
 TASK = _row(task=_ref("Task"))
-TASK_WITH_RUNS = _row(task=_ref("Task"), runs=_list(_ref("Run")))
+TASK_WITH_RUNS = _row(task=_ref("Task"), runs=_list(_ref("Run")), attempts=_list(_ref("Attempt")))
 TASKS = _object(["tasks"], tasks=_list(_ref("Task")), next=_STRING)
 IMAGE = _row(image=_ref("Image"))
 IMAGES = _object(["images"], images=_list(_ref("Image")), next=_STRING)
@@ -218,7 +222,8 @@ HISTORY = _row(begins_at=_TIME, step_seconds={"type": "number"}, points=_list(_r
     at={**_TIME, "description": "when the step began"}, region=_STRING, bytes=_BYTES, done=_BYTES, failed=_BYTES,
     lag_seconds={**_or_null({"type": "number"}), "description": "the longest of what came in sync"})))
 RETRIED = _row(retried={**_BYTES, "description": "how many tasks are due now"})
-WAYS = _row(ways=_list(_row(source=_STRING, driver=_STRING, refusal={
+WAYS = _row(ways=_list(_row(source=_STRING, driver=_STRING, carrier={
+    **_STRING, "description": "the machine that bytes pass through: this `server`, or the `target`'s Glance"}, refusal={
     **_ANY_STRING, "description": "why this way is not taken, null when it is"})))
 REGION = _row(region=_ref("Region"))
 REGIONS = _row(regions=_list(_ref("Region")))

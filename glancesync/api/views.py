@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from glancesync.api.call import Call
 from glancesync.clock import isoformat
+from glancesync.model.attempt import Attempt
 from glancesync.model.sort import Sort
 from glancesync.model.task import Run, Task
 
@@ -41,6 +42,13 @@ def run_json(run: Run, *, with_server: bool) -> Json:
     if with_server:
         shown["server"] = run.server
     return shown
+
+
+def attempt_json(attempt: Attempt, *, with_reason: bool) -> Json:
+    """The reason names hosts of stores, which are the operator's matter."""
+    fields = ("driver", "source_region", "region", "seconds", "bytes_moved", "code")
+    return {**{name: getattr(attempt, name) for name in fields}, "began_at": isoformat(attempt.began_at),
+            "reason": attempt.reason if with_reason else None}
 
 
 def submitted(tasks: Iterable[Task]) -> Json:

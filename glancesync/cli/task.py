@@ -39,7 +39,7 @@ class TaskList(Speaks, command.Lister):
 
 
 class TaskShow(Speaks, command.ShowOne):
-    """Show one task and its last runs."""
+    """Show one task, its last runs, and each attempt to copy its bytes."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         return _one(super().get_parser(prog_name))
@@ -47,7 +47,9 @@ class TaskShow(Speaks, command.ShowOne):
     def take_action(self, given: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
         answer = self.asked(self.sync.get_task, given.task)
         runs = answer["runs"] if given.formatter in RAW_FORMATS else "\n".join(map(_run_line, answer["runs"]))
-        return _fields(given, answer["task"], runs=runs)
+        attempts = answer.get("attempts", [])  # a server of an older version tells none
+        told = attempts if given.formatter in RAW_FORMATS else "\n".join(map(_attempt_line, attempts))
+        return _fields(given, answer["task"], runs=runs, attempts=told)
 
 
 class TaskRetry(Speaks, command.Command):
@@ -133,3 +135,9 @@ def _run_line(run: Json) -> str:
     moved = f", {text.size(run['bytes_moved'])}" if run["bytes_moved"] else ""
     reason = f": {inert(run['reason'])}" if run["reason"] else ""
     return f"{run['finished_at']} {run['outcome']} ({run['reason_code'] or 'ok'}){moved}{reason}"
+
+
+def _attempt_line(attempt: Json) -> str:
+    reason = f": {inert(attempt['reason'])}" if attempt["reason"] else ""
+    return (f"{attempt['began_at']} {inert(attempt['driver'])} from {inert(attempt['source_region'])}: "
+            f"{inert(attempt['code'])}, {text.size(attempt['bytes_moved'])} in {attempt['seconds']:.1f} s{reason}")

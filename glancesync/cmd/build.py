@@ -51,7 +51,7 @@ from glancesync.service.regions import RegionWatch
 from glancesync.service.servers import Presence
 from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
 from glancesync.stores.book import StoreBook
-from glancesync.stores.driver import CopyDriver
+from glancesync.stores.driver import STREAM, CopyDriver
 from glancesync.stores.loading import DriverOptions, load_drivers
 from glancesync.sync.choice import RegionChooser
 from glancesync.sync.context import SyncContext
@@ -101,6 +101,7 @@ class Server:
 
     def take_stores(self) -> None:
         """Put glance_store.yaml in force, once the regions are known. Raises ConfigurationError."""
+        self.stores.check_order(self.settings.stores.drivers)
         self.stores.take(self.stores.read(self.settings.stores.config_file))
 
 
@@ -125,8 +126,10 @@ def build(conf: cfg.ConfigOpts) -> Server:
                           clock=clock, meter=counters,
                           service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
                           page_size=settings.reconcile.list_page_size)
-    stores, drivers = StoreBook(directory.known), _drivers(settings, clock)
-    shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock)
+    drivers = _drivers(settings, clock)
+    stores = StoreBook(directory.known, {*drivers, STREAM})
+    shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock,
+                             order=lambda: settings.stores.drivers)
     executor = Executor(records=records, trust=trust, sight=sight, tee=Tee(settings.transfer), clock=clock,
                         new_id=lambda: str(uuid.uuid4()), meter=counters, shortcut=shortcut)
     converger = Converger(context, executor)

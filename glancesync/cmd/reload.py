@@ -93,6 +93,7 @@ class Reloader:
 def prepare_stores(book: StoreBook) -> Prepared:
     """glance_store.yaml belongs to the configuration: with a wrong one nothing of it is taken."""
     def prepare(settings: Settings) -> Callable[[], None]:
+        book.check_order(settings.stores.drivers)
         return partial(book.take, book.read(settings.stores.config_file))
 
     return prepare

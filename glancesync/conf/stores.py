@@ -6,10 +6,17 @@ from dataclasses import dataclass
 
 from oslo_config import cfg
 
+from glancesync.exceptions import ConfigurationError
+
 OPTS = [
     cfg.StrOpt("config_file", mutable=True, sample_default="/etc/glance-sync/glance_store.yaml",
                help="The file (glance_store.yaml) that says where each region's images lie and how their hosts are "
                     "reached; an absolute path. A reload reads it again. Unset: all bytes go through the Glances."),
+    cfg.ListOpt("drivers", mutable=True, default=["filesystem", "stream"],
+                help="How images may get their bytes, the first that can be taken first: names of installed drivers, "
+                     "and `stream`, through the Glances and this server, which is always the last. A region for which "
+                     "it is left out (here, or by `drivers` in glance_store.yaml) gets nothing by it: its tasks wait "
+                     "where no other way can be taken."),
     cfg.FloatOpt("scp_copy_timeout_seconds", mutable=True, default=3600, min=1,
                  help="How long one copy from store to store may take before it is ended and the bytes go through the "
                       "Glances; hashing what arrived may take as long again."),
@@ -22,6 +29,7 @@ OPTS = [
 @dataclass(frozen=True, kw_only=True)
 class StoresSettings:
     config_file: str | None = None
+    drivers: tuple[str, ...] = ("filesystem", "stream")
     scp_copy_timeout_seconds: float = 3600
     num_shell_tries: int = 3
 
@@ -31,4 +39,9 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
 
 
 def read(conf: cfg.ConfigOpts) -> StoresSettings:
-    return StoresSettings(**{opt.dest: conf.stores[opt.dest] for opt in OPTS})
+    """Raises ConfigurationError for an order of drivers that is empty or names one twice."""
+    given = {opt.dest: conf.stores[opt.dest] for opt in OPTS}
+    drivers = tuple(given.pop("drivers"))
+    if not drivers or len(set(drivers)) < len(drivers):
+        raise ConfigurationError("[stores] drivers has to name each driver once, and at least one")
+    return StoresSettings(drivers=drivers, **given)

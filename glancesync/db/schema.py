@@ -274,3 +274,20 @@ servers = sa.Table(
     sa.Column("started_at", sa.Double, nullable=False),
     sa.Column("heartbeat_at", sa.Double, nullable=False),  # on the database's clock
 )
+
+attempts = sa.Table(
+    "attempts", metadata,
+    sa.Column("id", _exact(32), primary_key=True),
+    sa.Column("task_id", _exact(32), nullable=False),
+    _image_id(nullable=False),
+    _region(nullable=False),
+    sa.Column("source_region", _exact(255), nullable=False),
+    sa.Column("driver", _exact(64), nullable=False),
+    sa.Column("began_at", sa.Double, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Column("bytes_moved", sa.BigInteger, nullable=False),
+    sa.Column("code", sa.String(64), nullable=False),
+    sa.Column("reason", sa.String(1024)),
+    sa.Index("ix_attempts_task", "task_id", "began_at"),
+    sa.Index("ix_attempts_began", "began_at"),
+)

@@ -34,6 +34,10 @@ class Counters:
         self._seconds = Counter("glance_sync_copy_seconds", "How long these copies took, added up.", link,
                                 registry=registry)
 
+        self._attempts = Counter("glance_sync_copy_attempts",
+                                 "Tries to copy an image's bytes, by how they ended: ok, or an error's code.",
+                                 (*link, "code"), registry=registry)
+
     def ended(self, task: Task, *, state: str, code: str, failed: bool, seconds: float) -> None:
         """As tasks.watch.RunWatch says."""
         self._runs.labels(task.region, task.trigger.value, state, code).inc()
@@ -46,6 +50,10 @@ class Counters:
         self._bytes.labels(driver, source, target).inc(size)
         self._copies.labels(driver, source, target).inc()
         self._seconds.labels(driver, source, target).inc(seconds)
+
+    def attempted(self, *, driver: str, source: str, target: str, code: str) -> None:
+        """As sync.meter.Meter says."""
+        self._attempts.labels(driver, source, target, code).inc()
 
     def came_in_sync(self, region: str, lag_seconds: float) -> None:
         """As sync.meter.Meter says."""

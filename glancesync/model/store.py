@@ -56,12 +56,14 @@ Scheme = FilesystemScheme | HttpScheme
 
 @dataclass(frozen=True, kw_only=True)
 class GlanceStores:
-    """The stores of one Glance, which is named by its region, by the host of its endpoint, or by both."""
+    """The stores of one Glance, which is named by its region, by the host of its endpoint, or by both. `drivers`: which
+    may fill it, the first one first; empty where [stores] drivers says so."""
 
     name: str
     region: str | None
     service_ip: str | None
     schemes: tuple[Scheme, ...]
+    drivers: tuple[str, ...] = ()
 
     def is_of(self, region: Region) -> bool:
         """A region's name says more than an address."""

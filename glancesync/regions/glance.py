@@ -25,6 +25,7 @@ from glancesync.regions import glance_data, glance_json
 from glancesync.regions.client import ImageData, RegionClient
 from glancesync.regions.glance_errors import REQUEST_ID_HEADER, bad_answer
 from glancesync.regions.glance_http import AnswerTooLargeError, GlanceHTTP, Timeouts, path_of
+from glancesync.regions.imports import GlanceImports
 
 Parsed = TypeVar("Parsed")
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
@@ -35,7 +36,7 @@ _GONE = frozenset({"deleted", "pending_delete"})
 _NAMESAKES_PAGE = 100
 
 
-class GlanceRegion(RegionClient):
+class GlanceRegion(GlanceImports, RegionClient):
     """One Glance at `endpoint` (a URL without a version). Opens no connection before the first call."""
 
     def __init__(self, *, region_name: str, endpoint: str, session: Session,  # noqa: PLR0913 - by name

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from glancesync.clock import parse_isoformat
 from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
+from glancesync.model.imports import ImportTask
 
 STATUSES = frozenset(("queued", "saving", "uploading", "importing", "active", "deactivated", "pending_delete",
                       "killed", "deleted"))
@@ -93,6 +94,19 @@ def parse_locations(data: Any) -> tuple[str, ...]:
     if not isinstance(data, list):
         raise MalformedError("not a list of locations")
     return tuple(url for each in data if (url := _text(_object(each), "url")) is not None)
+
+
+def parse_import_tasks(data: Any) -> tuple[ImportTask, ...]:
+    """The tasks of an image, oldest first."""
+    found = []
+    for entry in _list(_object(data), "tasks"):
+        fields = _object(entry)
+        status, task_id = _text(fields, "status"), _text(fields, "id")
+        if not status or not task_id:
+            raise MalformedError("a task has no id or no status")
+        found.append((_time(fields, "created_at") or 0.0, ImportTask(
+            id=task_id, status=status, message=_text(fields, "message"), updated_at=_time(fields, "updated_at"))))
+    return tuple(task for _, task in sorted(found, key=lambda each: each[0]))
 
 
 def name_filter(name: str) -> dict[str, str]:

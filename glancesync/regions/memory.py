@@ -21,6 +21,7 @@ from glancesync.exceptions import (
 from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
 from glancesync.regions import glance_json
 from glancesync.regions.client import ImageData, RegionClient
+from glancesync.regions.memory_imports import MemoryImports
 from glancesync.regions.memory_rules import Faults, check_new, check_update, filled, updated
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -34,7 +35,7 @@ def _call(method: Method) -> Method:
     return call  # type: ignore[return-value]
 
 
-class MemoryRegion(RegionClient):
+class MemoryRegion(MemoryImports, RegionClient):
     """`project_id` is the service user's; `algorithm` hashes what arrives (None: an old Glance that knew md5 only).
 
     For tests: `faults.fail_next` makes a call fail, `faults.calls` lists the calls so far, `put_image` sets any state,
@@ -44,6 +45,7 @@ class MemoryRegion(RegionClient):
 
     def __init__(self, region_name: str = "MemoryOne", *, project_id: str = "service", algorithm: str | None = "sha512",
                  clock: Clock | None = None) -> None:
+        super().__init__()
         self.region_name = region_name
         self.faults = Faults()
         self.sees_all = True

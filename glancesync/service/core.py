@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from glancesync.conf.image_rules import ImageRules
 from glancesync.db.engine import Database
+from glancesync.model.attempt import Attempt
 from glancesync.model.birth import BirthClaim
 from glancesync.model.event import Event, Operation
 from glancesync.model.notification import Heard
@@ -234,6 +235,10 @@ class Service:
 
     def list_runs(self, task_id: str) -> list[Run]:
         return self._queue.list_runs(task_id)
+
+    def list_attempts(self, task_id: str) -> list[Attempt]:
+        """Each try to give the task's replica its bytes, the newest first."""
+        return self._context.records.attempts.list(task_id)
 
     def list_regions(self) -> list[dict[str, Any]]:
         """The catalog's regions, and those that left it, with the number of replicas by state and their breaker's."""

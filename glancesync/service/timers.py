@@ -20,6 +20,7 @@ from glancesync.service.core import Service
 from glancesync.service.events import purge_events
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
+from glancesync.sync.attempts import Attempts
 from glancesync.sync.findings import PassReport
 from glancesync.sync.rotation import Turns
 from glancesync.tasks.queue import TaskQueue
@@ -127,7 +128,7 @@ class ScrubTimer:
 
 
 class PurgeTimer:
-    """Forgets finished runs, handled events and what was deleted longer than `history_days` ago."""
+    """Forgets finished runs, attempts, handled events and what was deleted longer than `history_days` ago."""
 
     def __init__(self, *, database: Database, queue: TaskQueue, history: History, settings: WorkerSettings,
                  clock: Clock, guard: Guard) -> None:
@@ -150,6 +151,7 @@ class PurgeTimer:
             runs = self._queue.purge_history(before)
             events = self._database.run(purge_events, before)
             deleted = self._history.forget(before, now)
+            Attempts(self._database).purge(before)
         except GlanceSyncError as error:
             LOG.warning("old history could not be removed, it is tried again in an hour: %s", error)
             return

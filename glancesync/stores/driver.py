@@ -1,37 +1,84 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of what moves bytes from one store to another, past the Glances. Drivers are entry points of the
-namespace `glancesync.stores`; sync.shortcut calls them."""
+"""The contract of what moves bytes from one store to another, past this server's own reading and writing. Drivers are
+entry points of the namespace `glancesync.stores`; sync.shortcut calls them. tests/contract/test_store_drivers.py states
+it and runs on every driver."""
 from __future__ import annotations
 
 import abc
+import enum
 from dataclasses import dataclass
 from typing import Protocol
 
-from glancesync.model.image import Digest
+from glancesync.model.image import Digest, Image
+from glancesync.model.imports import ImportTask
 from glancesync.model.store import Scheme
+
+#: Through the Glances and this server, as sync.tee does it: no driver of this contract, and always the last way.
+STREAM = "stream"
+
+
+class Carrier(enum.StrEnum):
+    """Which machine the bytes pass through on their way."""
+
+    SERVER = "server"   # this server's
+    TARGET = "target"   # the target's Glance fetches them; this server gives the order
 
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """`source_scheme`, `target_scheme`: what the two stores must be. `algorithms`: the hashes that it verifies with on
-    the target's host. `registers`: the target's Glance has to register a location of this scheme."""
+    """What a driver needs of both sides, and what it does.
 
-    source_scheme: str
-    target_scheme: str
-    algorithms: frozenset[str]
-    registers: str
+    `source_scheme`, `target_scheme`: what glance_store.yaml has to say of the two regions, None for nothing.
+    `algorithms`: the hashes with which it verifies the bytes before the image is active; empty: it does not, the
+    target's Glance computes its own while it takes them and that is compared afterwards. `registers`: the target's
+    Glance has to register a location of this scheme, None for none. `import_methods`, `target_stores`: what the
+    target's Glance has to have enabled; `role`: what our user has to have there beside admin.
+    """
+
+    source_scheme: str | None = None
+    target_scheme: str | None = None
+    algorithms: frozenset[str] = frozenset()
+    registers: str | None = None
+    import_methods: frozenset[str] = frozenset()
+    target_stores: frozenset[str] = frozenset()
+    role: str | None = None
+    carrier: Carrier = Carrier.SERVER
+
+    @property
+    def verifies_first(self) -> bool:
+        """Whether no byte is part of an active image before it was verified."""
+        return bool(self.algorithms)
+
+
+class TargetGlance(Protocol):
+    """What a driver may ask of the target's Glance; a RegionClient is one."""
+
+    region_name: str
+
+    def get_image(self, image_id: str, *, with_members: bool = True) -> Image:
+        """As RegionClient has it."""
+
+    def import_from_region(self, image_id: str, region: str, source_id: str, *, interface: str) -> None:
+        """As RegionClient has it."""
+
+    def list_import_tasks(self, image_id: str) -> tuple[ImportTask, ...]:
+        """As RegionClient has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreCopy:
-    """One copy: the source's image, of `size` bytes and this digest, to be the bytes of the replica."""
+    """One copy: the source's image, of `size` bytes and this digest, to be the bytes of the queued replica. `source`,
+    `target`: the stores, where the driver asked for some. `glance`: the target's, None in tests of drivers that need
+    none."""
 
     image_id: str
     replica_id: str
     size: int
     digest: Digest
-    source: Scheme
-    target: Scheme
+    source: Scheme | None = None
+    target: Scheme | None = None
+    source_region: str = ""
+    glance: TargetGlance | None = None
 
 
 class Progress(Protocol):
@@ -41,7 +88,7 @@ class Progress(Protocol):
         """Cheap; raises what is to end the copy."""
 
     def report(self, step: str | None = None, bytes_done: int | None = None, bytes_total: int | None = None) -> None:
-        """How far it is, in bytes."""
+        """How far it is, in bytes: never less than before, and the size at its end."""
 
 
 class CopyDriver(abc.ABC):
@@ -51,14 +98,17 @@ class CopyDriver(abc.ABC):
     capabilities: Capabilities
 
     @abc.abstractmethod
-    def find_obstacle(self, source: Scheme, target: Scheme) -> str | None:
+    def find_obstacle(self, source: Scheme | None, target: Scheme | None) -> str | None:
         """Why it cannot copy between these two, None where it can. Does no I/O."""
 
     @abc.abstractmethod
-    def copy(self, copy: StoreCopy, progress: Progress) -> str:
-        """Put the bytes where the target's Glance keeps them, verified there; the URL to register. Raises
-        StoreCopyErrors and what `progress` raises; then nothing is left on either host that a host which answers can
-        be asked to remove."""
+    def copy(self, copy: StoreCopy, progress: Progress) -> str | None:
+        """Put the bytes where the target's Glance keeps them, verified there, and give the URL to register. A driver
+        that registers nothing gives None, and the image is active then, with a hash that the target computed.
+
+        Raises StoreCopyErrors and what `progress` raises; then nothing is left on either host that a host which answers
+        can be asked to remove, and what the target's Glance still works on by itself is out of everybody's reach. What
+        an earlier call left in the way is cleared away."""
 
     @abc.abstractmethod
     def discard(self, copy: StoreCopy) -> None:
@@ -70,4 +120,4 @@ class CopyDriver(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """End connections."""
+        """End connections and processes. A copy that begins afterwards opens its own."""

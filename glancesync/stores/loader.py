@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,9 @@ _PRIVATE = frozenset({"key_file", "login_password_file"})
 _FILES = ("key_file", "known_hosts_file", "login_password_file")
 
 
-def load_stores(path: Path, regions: Sequence[Region] = ()) -> StoresConfig:
-    """`regions`: those that exist, none where that is not known yet. Raises ConfigurationError."""
+def load_stores(path: Path, regions: Sequence[Region] = (), drivers: Collection[str] = ()) -> StoresConfig:
+    """`regions`: those that exist, `drivers`: the names that an order may have; none where that is not known yet.
+    Raises ConfigurationError."""
     document = read_document(path)
     _validate(document, (), document.value, FILE)
     glances = [_glance(document, ("glances", number), given)
@@ -43,7 +44,17 @@ def load_stores(path: Path, regions: Sequence[Region] = ()) -> StoresConfig:
     _check_once(document, glances)
     if regions:
         _check_regions(document, glances, regions)
+    if drivers:
+        _check_drivers(document, glances, drivers)
     return StoresConfig(glances=tuple(glances))
+
+
+def _check_drivers(document: Document, glances: Sequence[GlanceStores], drivers: Collection[str]) -> None:
+    for number, glance in enumerate(glances):
+        for place, name in enumerate(glance.drivers):
+            if name not in drivers:
+                raise document.error(("glances", number, "drivers", place),
+                                     f"no driver {name!r} is installed; there are {', '.join(sorted(drivers))}")
 
 
 def _validate(document: Document, base: Place, value: Any, schema: dict[str, Any]) -> None:
@@ -83,7 +94,7 @@ def _glance(document: Document, place: Place, given: dict[str, Any]) -> GlanceSt
         seen.add(scheme["name"])
         schemes.append(_scheme(document, (*here, "parameters"), scheme["name"], scheme["parameters"]))
     return GlanceStores(name=given["name"], region=given.get("region"), service_ip=_bare(given.get("service_ip")),
-                        schemes=tuple(schemes))
+                        schemes=tuple(schemes), drivers=tuple(given.get("drivers", ())))
 
 
 def _scheme(document: Document, place: Place, name: str, given: dict[str, Any]) -> Scheme:

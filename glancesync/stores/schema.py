@@ -10,6 +10,7 @@ from typing import Any
 _HOST = r"^[A-Za-z0-9:\[][A-Za-z0-9.:_%\[\]-]{0,253}\Z"
 _USER = r"^[A-Za-z_][A-Za-z0-9_.@-]{0,63}\Z"
 _PATH = r"^/[^\x00-\x1f\x7f]*\Z"
+_DRIVER = r"^[A-Za-z][A-Za-z0-9_-]{0,63}\Z"
 _WORD = r"^[A-Za-z0-9@.,_+-]{1,200}\Z"
 
 
@@ -40,6 +41,7 @@ PARAMETERS: Mapping[str, dict[str, Any]] = {"filesystem": FILESYSTEM, "http": HT
 #: The file, but for the parameters.
 FILE = _object(("glances",), {"glances": {"type": "array", "items": _object(("name", "schemes"), {
     "name": _text(), "region": _text(), "service_ip": _text(_HOST),
+    "drivers": {"type": "array", "minItems": 1, "maxItems": 20, "uniqueItems": True, "items": _text(_DRIVER)},
     "schemes": {"type": "array", "items": _object(("name", "parameters"), {
         "name": {"enum": sorted(PARAMETERS)}, "parameters": {"type": "object"}})},
 })}})
@@ -71,6 +73,8 @@ glances:
           # login_password: in clear; accepted, with a warning at each start
   - name: second
     region: RegionTwo
+    # How its images may get their bytes, the first way first; else what [stores] drivers says.
+    drivers: [filesystem, stream]
     schemes:
       - name: filesystem
         parameters: {host: "198.51.100.10", datadir: /var/lib/glance/images/, login_user: glance}

@@ -12,7 +12,9 @@ from glancesync.exceptions import MemberNotFoundError, RegionConflictError, Sour
 from glancesync.model.deletion import DeletionCause
 from glancesync.model.image import Digest, Image
 from glancesync.model.replica import Origin, ReplicaState
+from glancesync.stores.driver import STREAM
 from glancesync.sync import actions as act
+from glancesync.sync.attempts import AttemptWatch
 from glancesync.sync.brake import HELD_SECONDS
 from glancesync.sync.codes import Code
 from glancesync.sync.delete import Deleter
@@ -53,6 +55,7 @@ class Executor:
         self._registrar = Registrar(records.locations)
         self._algorithms: dict[str, str] = {}
         self._meter = meter or NoMeter()
+        self._watch = AttemptWatch(attempts=records.attempts, clock=clock, meter=self._meter)
 
     def execute(self, actions: Iterable[act.Action], run: Run) -> None:
         """Raises what the clients raise, SourceUntrustedError, LeaseLostError and TaskCancelledError; what was done
@@ -99,11 +102,12 @@ class Executor:
 
     def _move(self, source: Image, replica_id: str, run: Run) -> tuple[str, CopyResult]:
         """By the best way; through the Glances where there is no other."""
-        found = self._shortcut.copy(source, run, replica_id) if self._shortcut is not None else None
+        found = self._shortcut.copy(source, run, replica_id, self._watch) if self._shortcut is not None else None
         if found is not None:
             return found
-        return "stream", self._tee.copy(source, run.reader, run.target, replica_id=replica_id, handle=run.handle,
-                                        algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM))
+        with self._watch.attempt(run, driver=STREAM, source_region=run.reader.region_name):
+            return STREAM, self._tee.copy(source, run.reader, run.target, replica_id=replica_id, handle=run.handle,
+                                          algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM))
 
     @_do.register
     def _verify(self, action: act.VerifyByReading, run: Run) -> None:

@@ -11,6 +11,9 @@ class Meter(Protocol):
     def copied(self, *, driver: str, source: str, target: str, size: int, seconds: float) -> None:
         """An image's bytes went from one region to another and were verified; `seconds` from the first to the last."""
 
+    def attempted(self, *, driver: str, source: str, target: str, code: str) -> None:
+        """A try to copy an image's bytes ended: `ok`, or an error's code."""
+
     def came_in_sync(self, region: str, lag_seconds: float) -> None:
         """What was wanted in the region is there, so long after it was."""
 
@@ -19,6 +22,9 @@ class NoMeter:
     """Nobody counts."""
 
     def copied(self, *, driver: str, source: str, target: str, size: int, seconds: float) -> None:
+        """Nothing."""
+
+    def attempted(self, *, driver: str, source: str, target: str, code: str) -> None:
         """Nothing."""
 
     def came_in_sync(self, region: str, lag_seconds: float) -> None:

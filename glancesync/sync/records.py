@@ -26,6 +26,7 @@ from glancesync.model.replica import (
     ReplicaRecord,
     ReplicaState,
 )
+from glancesync.sync.attempts import Attempts
 from glancesync.sync.births import Births, find_birth
 from glancesync.sync.locations import Locations, find_located
 from glancesync.sync.rows import pair_is, to_columns, to_record, to_removal
@@ -56,6 +57,7 @@ class ReplicaRecords:
         self._clock = clock
         self.births = Births(database, clock)
         self.locations = Locations(database, clock)
+        self.attempts = Attempts(database)
         self.missing = TwoPasses(database, clock, "missing", spares_deleted=True)
         self.disallowed = TwoPasses(database, clock, "disallowed")
 

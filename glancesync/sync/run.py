@@ -36,6 +36,10 @@ class RunHandle(Protocol):
     def gathering(self) -> Barrier:
         """The runs of the same image that were claimed together."""
 
+    @property
+    def bytes_done(self) -> int | None:
+        """What was last reported."""
+
     def check(self) -> None:
         """Cheap; raises LeaseLostError or TaskCancelledError."""
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills a replica past the Glances, where glance_store.yaml and the target's Glance allow it. Called by execute.
+"""Fills a replica past this server's own reading and writing, where a driver and the target's Glance allow it. Called
+by execute.
 
     create out of reach (as ever) -> copy to the target's store, hashed there -> POST /locations with the hash
+                                     or: its Glance fetches the bytes itself, and hashes them on receipt
     -> its Glance has taken it: active, still out of reach -> compared, handed over (as ever)
 
-Whatever goes wrong on the way is noted, what it left is removed, and the bytes go through the Glances in the same run.
+Whatever goes wrong on the way is written down, what it left is removed, and the next way is tried in the same run; the
+last one is through the Glances, where the region's order of drivers has it.
 """
 from __future__ import annotations
 
@@ -12,135 +15,108 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from glancesync.clock import Clock
-from glancesync.exceptions import (
-    RegionAnswerError,
-    RegionConflictError,
-    RegionForbiddenError,
-    RegionQuotaError,
-    RegionRejectedError,
-    StoreCopyError,
-    StoreRegistrationError,
-)
-from glancesync.model.image import Digest, Image
+from glancesync.exceptions import NoWayError, StoreCopyError, VerificationError
+from glancesync.model.image import Image
 from glancesync.model.region import Region
 from glancesync.model.store import GlanceStores
-from glancesync.stores.driver import CopyDriver, StoreCopy
-from glancesync.stores.select import STREAM, Site, Way, select_ways
+from glancesync.stores.driver import STREAM, CopyDriver, StoreCopy
+from glancesync.stores.select import DEFAULT_ORDER, Site, Way, select_ways
+from glancesync.sync.asides import Asides
+from glancesync.sync.attempts import AttemptWatch
+from glancesync.sync.placed import PlacedFiles
 from glancesync.sync.run import Run
 from glancesync.sync.tee import CopyResult
+from glancesync.sync.verify import check_copy
 
 LOG = logging.getLogger(__name__)
-#: What a Glance says that will not have it.
-_REFUSALS = (RegionAnswerError, RegionConflictError, RegionForbiddenError, RegionQuotaError, RegionRejectedError)
-#: A region whose Glance did not register is asked again after this time.
-_ASIDE_SECONDS = 600.0
-_POLL_SECONDS = 0.1
-_POLL_MOST_SECONDS = 2.0
-#: How long a Glance may take to read what it was told of, beside the time at which it reads this many bytes a second.
-_REGISTER_SECONDS = 120.0
-_READ_BYTES_PER_SECOND = 10 * 2 ** 20
+#: What changes the bytes of an image once does so each time; each time costs an id.
+_CHANGED_SECONDS = 86400.0
+#: When a pair is looked at again for which there is no way.
+_NO_WAY_SECONDS = 300.0
 
 
 class StoreShortcut:
-    """Holds the drivers, and which regions' Glances did not register files. `find_stores`: what the file says."""
+    """Holds the drivers, and which of them are set aside for which region. `find_stores`: what the file says; `order`:
+    the drivers that may fill a region of which the file does not say that."""
 
     def __init__(self, *, drivers: Mapping[str, CopyDriver], find_stores: Callable[[Region], GlanceStores | None],
-                 regions: Callable[[], Sequence[Region]], clock: Clock) -> None:
+                 regions: Callable[[], Sequence[Region]], clock: Clock,
+                 order: Callable[[], tuple[str, ...]] = lambda: DEFAULT_ORDER) -> None:
         self._drivers = drivers
         self._find_stores = find_stores
         self._regions = regions
         self._clock = clock
-        self._aside: dict[str, tuple[float, str]] = {}
+        self._order = order
+        self._asides = Asides(clock)
+        self._placed = PlacedFiles(self._asides, clock)
 
     def explain(self, image: Image, source: str, target: str) -> list[Way]:
         """Every way for this image, best first, each with why it is not taken. Asks nobody."""
         return select_ways(image, [self._site(source)], self._site(target), self._drivers)
 
-    def copy(self, source: Image, run: Run, replica_id: str) -> tuple[str, CopyResult] | None:
+    def copy(self, source: Image, run: Run, replica_id: str, watch: AttemptWatch) -> tuple[str, CopyResult] | None:
         """Fill the queued replica; the driver's name and what arrived. None: the bytes have to go through the Glances,
-        the replica is queued. Raises what the run's handle and the regions' clients raise."""
-        for way in self.explain(source, run.reader.region_name, run.region):
+        the replica is queued. `watch` is told of each attempt. Raises NoWayError, StoreCopyErrors where nothing else
+        may be tried, VerificationError for a replica that has to be replaced, and what the run's handle and the
+        regions' clients raise."""
+        ways = [way for way in self.explain(source, run.reader.region_name, run.region) if way.refusal is None]
+        if not ways:
+            raise NoWayError(f"no way of the bytes of image {source.id} to {run.region} may be taken",
+                             region=run.region, retry_after_seconds=_NO_WAY_SECONDS)
+        for way, following in zip(ways, [*ways[1:], None], strict=True):
             if way.driver == STREAM or self._is_taken(replica_id, run):
                 return None
-            if way.refusal is None:
-                found = self._try(way, source, run, replica_id)
-                if found is not None:
-                    return way.driver, found
+            started = self._clock.monotonic()
+            try:
+                return way.driver, self._try(way, source, run, replica_id, watch)
+            except StoreCopyError as error:
+                LOG.warning("image %s goes to %s %s: %s by %s from %s after %.1f s: %s", source.id, run.region,
+                            _describe(following), error.code, way.driver, way.source_region,
+                            self._clock.monotonic() - started, error)
+                if following is None:
+                    raise
         return None
 
     def _is_taken(self, replica_id: str, run: Run) -> bool:
         """Whether a location task of an earlier run still works on the replica: its file must stay where it is."""
         return run.target.get_image(replica_id, with_members=False).locked
 
-    def _try(self, way: Way, source: Image, run: Run, replica_id: str) -> CopyResult | None:
-        if source.size is None or source.digest is None or way.source is None or way.target is None:
-            return None
+    def _try(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch) -> CopyResult:
+        if source.size is None or source.digest is None:
+            raise StoreCopyError(f"image {source.id} has no size or no hash")  # such a way is never taken
         driver, started = self._drivers[way.driver], self._clock.monotonic()
         copy = StoreCopy(image_id=source.id, replica_id=replica_id, size=source.size, digest=source.digest,
-                         source=way.source, target=way.target)
+                         source=way.source, target=way.target, source_region=way.source_region, glance=run.target)
         run.handle.gathering.arrive()  # nobody waits for this run to read the source with him
-        try:
+        with watch.attempt(run, driver=way.driver, source_region=way.source_region):
             url = driver.copy(copy, run.handle)
-            self._register(driver, copy, url, run)
-        except StoreCopyError as error:
-            LOG.warning("image %s goes to %s through the Glances: %s by %s from %s after %.1f s: %s", source.id,
-                        run.region, error.code, way.driver, way.source_region, self._clock.monotonic() - started, error)
-            return None
+            if url is not None:
+                self._placed.register(driver, copy, url, run)
+            found = CopyResult(size=source.size, digests={source.digest.algorithm: source.digest.value})
+            self._ensure_same(driver, found, run, replica_id)
         LOG.info("image %s went to %s by %s from %s: %d bytes in %.2f s", source.id, run.region, way.driver,
                  way.source_region, source.size, self._clock.monotonic() - started)
-        return CopyResult(size=source.size, digests={source.digest.algorithm: source.digest.value})
+        return found
 
-    def _register(self, driver: CopyDriver, copy: StoreCopy, url: str, run: Run) -> None:
-        taken = False
-        try:
-            run.handle.report(step="registering", bytes_done=copy.size)
-            run.handle.ensure_lease()
-            self._post(copy, url, copy.digest, run)
-            taken = self._wait(copy, run)
-        finally:
-            if not taken:
-                self._discard(driver, copy, run)
-        self._aside.pop(run.region, None)
-
-    def _post(self, copy: StoreCopy, url: str, digest: Digest, run: Run) -> None:
-        try:
-            run.target.add_location(copy.replica_id, url, digest)
-        except _REFUSALS as error:
-            raise self._set_aside(run.region, f"its Glance refuses the file as a location ({error.code})") from error
-
-    def _wait(self, copy: StoreCopy, run: Run) -> bool:
-        """True once the replica is active."""
-        end = self._clock.monotonic() + _REGISTER_SECONDS + copy.size / _READ_BYTES_PER_SECOND
-        pause = _POLL_SECONDS
-        while True:
-            replica = run.target.get_image(copy.replica_id, with_members=False)
-            if replica.has_bytes and not replica.locked:
-                return True
-            if replica.status == "queued" and not replica.locked:
-                raise self._set_aside(run.region, "its Glance did not take the file for the image's bytes (has it the "
-                                      "store filter, and our user its role?)")
-            if self._clock.monotonic() > end:
-                raise StoreRegistrationError(f"the Glance of {run.region} works on the file for too long")
-            run.handle.check()
-            self._clock.sleep(pause)
-            pause = min(pause * 1.5, _POLL_MOST_SECONDS)
-
-    def _discard(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> None:
-        """A file that Glance may still take, or has taken, is not ours to remove any more."""
-        replica = run.target.find_image(copy.replica_id, with_members=False)
-        if replica is not None and (replica.locked or replica.status != "queued"):
+    def _ensure_same(self, driver: CopyDriver, found: CopyResult, run: Run, replica_id: str) -> None:
+        """What was verified first is compared by who called this, as any copy."""
+        if driver.capabilities.verifies_first:
             return
         try:
-            driver.discard(copy)
-        except StoreCopyError as error:
-            LOG.warning("the file of image %s cannot be removed in %s: %s", copy.replica_id, run.region, error)
-
-    def _set_aside(self, region: str, why: str) -> StoreRegistrationError:
-        self._aside[region] = (self._clock.monotonic() + _ASIDE_SECONDS, why)
-        return StoreRegistrationError(f"{region}: {why}", region=region)
+            check_copy(found, run.target.get_image(replica_id, with_members=False), run.region)
+        except VerificationError as error:
+            self._asides.note(run.region, driver.name, str(error), seconds=_CHANGED_SECONDS)
+            raise
 
     def _site(self, name: str) -> Site:
         region = next((each for each in self._regions() if each.name == name), None)
-        until, why = self._aside.get(name, (0.0, ""))
-        return Site(region=name, stores=self._find_stores(region) if region is not None else None,
-                    set_aside=why if self._clock.monotonic() < until else None)
+        stores = self._find_stores(region) if region is not None else None
+        order = stores.drivers if stores is not None and stores.drivers else self._order()
+        return Site(region=name, stores=stores, order=order, set_aside=self._asides.of(name))
+
+
+def _describe(way: Way | None) -> str:
+    """How the bytes go on."""
+    if way is None:
+        return "at the next try"
+    return "through the Glances" if way.driver == STREAM else f"by {way.driver}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glancesync.api.call import Call, Reply
-from glancesync.api.views import page, page_limit, run_json, sort_of, task_json
+from glancesync.api.views import attempt_json, page, page_limit, run_json, sort_of, task_json
 from glancesync.exceptions import ForbiddenError, TaskNotFoundError
 from glancesync.model.sort import NEWEST_FIRST
 from glancesync.model.task import Task, TaskFilter, TaskState
@@ -29,7 +29,9 @@ def get_task(call: Call) -> Reply:
     sees_all = call.rights.allows("tasks:list_all")
     runs = call.service.list_runs(task.id)
     return Reply(body={"task": task_json(task, with_server=sees_all),
-                       "runs": [run_json(run, with_server=sees_all) for run in runs]})
+                       "runs": [run_json(run, with_server=sees_all) for run in runs],
+                       "attempts": [attempt_json(each, with_reason=sees_all)
+                                    for each in call.service.list_attempts(task.id)]})
 
 
 def retry_task(call: Call) -> Reply:

@@ -46,6 +46,7 @@ class FilesystemDriver(CopyDriver):
 
     name = "filesystem"
     capabilities = Capabilities(source_scheme="filesystem", target_scheme="filesystem", registers="file",
+                                target_stores=frozenset({"file"}), role="glance_sync_store",
                                 algorithms=frozenset(_HASHES))
 
     def __init__(self, options: DriverOptions) -> None:
@@ -53,7 +54,7 @@ class FilesystemDriver(CopyDriver):
         self._timeout = options.copy_timeout_seconds
         self._ssh = SshConnections(options.clock, tries=options.shell_tries)
 
-    def find_obstacle(self, source: Scheme, target: Scheme) -> str | None:
+    def find_obstacle(self, source: Scheme | None, target: Scheme | None) -> str | None:
         if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):
             return "one of the two is no folder"
         if (source.ssh.host, source.datadir) == (target.ssh.host, target.datadir):

@@ -18,6 +18,7 @@ from glancesync.api.policies import new_enforcer
 from glancesync.conf.api import ApiSettings
 from glancesync.conf.image_rules import ImageRules
 from glancesync.exceptions import GlanceSyncError, ImageNotFoundError, TaskNotFoundError
+from glancesync.model.attempt import Attempt
 from glancesync.model.birth import BirthClaim
 from glancesync.model.event import Event
 from glancesync.model.sort import Sort
@@ -154,6 +155,11 @@ class FakeService:
                     trigger=Trigger.EVENT, attempt=1, started_at=1.0, finished_at=2.0, outcome="done",
                     server="host:1:abcd")]
 
+    def list_attempts(self, task_id: str) -> list[Attempt]:
+        return [Attempt(task_id=task_id, image_id=self.tasks[task_id].image_id, region="RegionTwo",
+                        source_region="RegionOne", driver="filesystem", began_at=1.0, seconds=0.5, bytes_moved=7,
+                        code="store_unreachable", reason="host 192.0.2.7 is away")]
+
     def retry_task(self, task_id: str) -> Task:
         self._record("retry_task", task_id=task_id)
         return self.tasks[task_id]
@@ -216,7 +222,7 @@ class FakeService:
 
     def list_ways(self, image_id: str, region: str) -> list[dict[str, Any]]:
         self._record("list_ways", image_id=image_id, region=region)
-        return [{"source": "RegionOne", "driver": "stream", "refusal": None}]
+        return [{"source": "RegionOne", "driver": "stream", "carrier": "server", "refusal": None}]
 
     def cascaded_endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
         self._record("cascaded_endpoints", region_names=region_names, project_id=project_id)

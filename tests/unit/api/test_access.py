@@ -101,7 +101,10 @@ def test_which_server_works_on_a_task_is_the_operators_matter(caller: CallerOf) 
     shown = caller("member")("GET", f"/v1/tasks/{OWN_TASK}").json
     assert "server" not in shown["task"]
     assert "server" not in shown["runs"][0]
-    assert caller("admin")("GET", f"/v1/tasks/{OWN_TASK}").json["task"]["server"] == "host:1:abcd"
+    assert (shown["attempts"][0]["code"], shown["attempts"][0]["reason"]) == ("store_unreachable", None)
+    seen = caller("admin")("GET", f"/v1/tasks/{OWN_TASK}").json
+    assert seen["task"]["server"] == "host:1:abcd"
+    assert seen["attempts"][0]["reason"] == "host 192.0.2.7 is away"
 
 
 def test_submitting_tells_the_events_account_nothing_but_task_ids(caller: CallerOf) -> None:

@@ -38,9 +38,18 @@ def test_tasks_by_filter() -> None:
 def test_a_task_with_its_runs() -> None:
     run = {"finished_at": "then", "outcome": "retry", "reason_code": "quota", "bytes_moved": 1 << 20,
            "reason": "full\x1b"}
-    console = Console({("GET", "/v1/tasks/t1"): [{"task": task(), "runs": [run]}]})
+    attempt = {"began_at": "before", "driver": "filesystem", "source_region": "One", "code": "store_full",
+               "bytes_moved": 1 << 10, "seconds": 1.25, "reason": "full\x1b"}
+    console = Console({("GET", "/v1/tasks/t1"): [{"task": task(), "runs": [run], "attempts": [attempt]}]})
     console.run(TaskShow, "t1")
     assert "then retry (quota), 1.0 MiB: full\\x1b" in console.out
+    assert "before filesystem from One: store_full, 1.0 KiB in 1.2 s: full\\x1b" in console.out
+
+
+def test_a_task_of_a_server_that_tells_no_attempts() -> None:
+    console = Console({("GET", "/v1/tasks/t1"): [{"task": task(), "runs": []}]})
+    console.run(TaskShow, "t1", "-f", "value", "-c", "attempts")
+    assert console.out.strip() == ""
 
 
 def test_retry_of_all_that_failed() -> None:

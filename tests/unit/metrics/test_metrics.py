@@ -77,6 +77,7 @@ def registry(source: Source, clock: ManualClock) -> CollectorRegistry:
                    seconds=2.0)
     counters.ended(new_task("a" * 32, OWN_IMAGE, region="Two"), state="done", code="in_sync", failed=False, seconds=2.0)
     counters.copied(driver="stream", source="One", target="Two", size=1000, seconds=0.5)
+    counters.attempted(driver="stream", source="One", target="Two", code="transfer_failed")
     counters.came_in_sync("Two", 3.0)
     found.register(StateCollector(source=source, clock=clock, cache_seconds=lambda: 5.0, running=lambda: 4,
                                   internal_errors=lambda: 0, listeners=lambda: 2))
@@ -101,6 +102,7 @@ def test_runs_failures_copies_and_lag_are_counted(registry: CollectorRegistry) -
     assert _value(registry, "glance_sync_copied_bytes_total", **link) == 1000
     assert _value(registry, "glance_sync_copy_seconds_total", **link) == 0.5
     assert _value(registry, "glance_sync_copies_total", **link) == 1
+    assert _value(registry, "glance_sync_copy_attempts_total", **link, code="transfer_failed") == 1
     assert _value(registry, "glance_sync_lag_seconds_bucket", region="Two", le="5.0") == 1
     assert _value(registry, "glance_sync_lag_seconds_bucket", region="Two", le="2.0") == 0
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from glancesync.conf.deletion import DeletionSettings
 from glancesync.conf.sync import SyncSettings
 from glancesync.conf.worker import WorkerSettings
-from glancesync.db.schema import deletions, images, located, new_ids, regions, registrations, replicas, tasks
+from glancesync.db.schema import attempts, deletions, images, located, new_ids, regions, registrations, replicas, tasks
 from glancesync.model.replica import IdReason, ReplicaState
 from glancesync.service import history as history_module
 from glancesync.service.history import History
@@ -48,6 +48,15 @@ def removed(cloud, number=1):
     cloud.work()
     assert {cloud.record(image.id).state for image in made} == {ReplicaState.DELETED}
     return made
+
+
+def test_attempts_are_forgotten_when_they_are_old(cloud):
+    for _ in range(2):
+        cloud.run(cloud.upload().id)
+        cloud.clock.sleep(20 * DAY)
+    assert count(cloud, attempts) == 2
+    purge(cloud)
+    assert count(cloud, attempts) == 1
 
 
 def rest(cloud):

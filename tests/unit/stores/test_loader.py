@@ -11,6 +11,7 @@ import yaml
 from glancesync.exceptions import ConfigurationError
 from glancesync.model.region import Region
 from glancesync.model.store import FilesystemScheme, HttpScheme
+from glancesync.stores.book import StoreBook
 from glancesync.stores.loader import load_stores
 from glancesync.stores.schema import SAMPLE
 
@@ -34,6 +35,28 @@ def write(tmp_path, text, mode=0o600):
     path.write_text(text)
     path.chmod(mode)
     return path
+
+
+@pytest.mark.parametrize("order", [["filesystem", "stream"], ["stream"]])
+def test_a_region_has_an_order_of_drivers(tmp_path, order):
+    path = write(tmp_path, yaml.safe_dump({"glances": [entry(region="One", drivers=order)]}))
+    assert load_stores(path, [ONE], {"filesystem", "stream"}).find(ONE).drivers == tuple(order)
+
+
+@pytest.mark.parametrize(("order", "why"), [
+    (["nfs"], "no driver 'nfs' is installed; there are filesystem, stream"), ([], "minItems"), ("stream", "array"),
+    (["stream", "stream"], "uniqueItems"), (["a b"], "characters")])
+def test_a_wrong_order_of_drivers(tmp_path, order, why):
+    path = write(tmp_path, yaml.safe_dump({"glances": [entry(region="One", drivers=order)]}, sort_keys=False))
+    with pytest.raises(ConfigurationError, match="line [0-9]+, glances\\[0\\].drivers.*" + why):
+        load_stores(path, [ONE], {"filesystem", "stream"})
+
+
+def test_the_options_order_is_held_to_what_is_installed():
+    book = StoreBook(lambda: [], {"filesystem", "stream"})
+    book.check_order(("stream",))
+    with pytest.raises(ConfigurationError, match="nfs; there are filesystem, stream"):
+        book.check_order(("stream", "nfs"))
 
 
 def filesystem(**parameters):

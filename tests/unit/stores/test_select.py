@@ -8,6 +8,7 @@ import pytest
 
 from glancesync.model.image import Digest, Image
 from glancesync.model.store import GlanceStores, HttpScheme
+from glancesync.stores.driver import Capabilities, Carrier
 from glancesync.stores.select import Site, select_ways
 from tests.unit.stores.fakes import FakeDriver, stores
 
@@ -35,7 +36,8 @@ def test_the_driver_comes_first_and_the_stream_always_follows():
     ({"image": replace(IMAGE, digest=Digest(algorithm="sha3_512", value="0"))}, "the driver cannot verify sha3_512"),
     ({"source": replace(ONE, stores=None)}, "glance_store.yaml names no store of One"),
     ({"target": replace(TWO, stores=None)}, "glance_store.yaml names no store of Two"),
-    ({"target": replace(TWO, set_aside="it refused")}, "Two is set aside: it refused"),
+    ({"target": replace(TWO, set_aside={"filesystem": "it refused"})}, "Two is set aside: it refused"),
+    ({"target": replace(TWO, order=("stream",))}, "it is none of the drivers that may fill Two"),
     ({"target": replace(TWO, stores=WEB)}, "Two has no store of kind filesystem"),
     ({"source": replace(ONE, stores=replace(WEB, schemes=()))}, "One has no store of kind filesystem"),
     ({"target": replace(TWO, stores=ONE.stores)}, "the same folder"),
@@ -45,6 +47,41 @@ def test_why_the_driver_is_not_taken(changes, why):
     assert (first.driver, first.refusal) == ("stream", None)
     assert second.driver == "filesystem"
     assert second.refusal.startswith(why)
+
+
+def test_the_order_of_drivers_is_the_targets():
+    one, two = FakeDriver(), FakeDriver()
+    drivers = {"a": one, "b": two, "c": FakeDriver()}
+    target = replace(TWO, order=("stream", "b", "a"))
+    assert [(way.driver, way.refusal is None) for way in select_ways(IMAGE, [ONE], target, drivers)] == [
+        ("b", True), ("a", True), ("stream", True), ("c", False)]
+
+
+def test_without_the_stream_nothing_goes_through_this_server():
+    target = replace(TWO, order=("filesystem",))
+    way, refused = select_ways(IMAGE, [ONE], target, {"filesystem": FakeDriver()})
+    assert (way.driver, refused.driver, refused.refusal) == (
+        "filesystem", "stream", "it is none of the drivers that may fill Two")
+
+
+class Fetcher(FakeDriver):
+    """The target's Glance fetches by itself."""
+
+    capabilities = Capabilities(import_methods=frozenset({"glance-download"}), carrier=Carrier.TARGET)
+
+    def find_obstacle(self, source, target):
+        return None
+
+
+@pytest.mark.parametrize(("changes", "why"), [
+    ({}, None), ({"digest": Digest(algorithm="sha3_512", value="0")}, None), ({"digest": None}, "computed no hash"),
+    ({"status": "deactivated"}, "imports from active ones only")])
+def test_what_needs_no_store_and_no_hash_of_its_own(changes, why):
+    target = Site(region="Two", order=("fetcher", "stream"))
+    ways = {way.driver: way for way in select_ways(replace(IMAGE, **changes), [Site(region="One")], target,
+                                                   {"fetcher": Fetcher()})}
+    assert (ways["fetcher"].carrier, ways["stream"].carrier) == (Carrier.TARGET, Carrier.SERVER)
+    assert ways["fetcher"].refusal is None if why is None else why in ways["fetcher"].refusal
 
 
 def test_without_drivers_there_is_the_stream():

@@ -75,6 +75,7 @@ class Handle:
         self.task = Task(id="t", image_id="i", region="Two", state=TaskState.RUNNING, trigger=trigger, wanted=1, seen=1,
                          priority=0, run_at=0, attempts=0, created_at=0, updated_at=0)
         self.looks, self.end_at, self.end = 0, end_at, end
+        self.bytes_done = None
 
     def check(self):
         pass
@@ -84,8 +85,8 @@ class Handle:
         if self.looks == self.end_at:
             raise self.end
 
-    def report(self, **_progress):
-        pass
+    def report(self, **progress):
+        self.bytes_done = progress.get("bytes_done", self.bytes_done)
 
 
 class History(RuleBasedStateMachine):

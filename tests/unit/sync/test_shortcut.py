@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from glancesync.exceptions import GlanceSyncError, RegionForbiddenError, StoreCutError, TaskCancelledError
+from glancesync.exceptions import (
+    GlanceSyncError,
+    NotReadyError,
+    NoWayError,
+    RegionForbiddenError,
+    StoreCutError,
+    StoreRegistrationError,
+    TaskCancelledError,
+)
+from glancesync.model.attempt import Attempt
 from glancesync.model.replica import ReplicaState
+from glancesync.stores.select import DEFAULT_ORDER
 from glancesync.sync.shortcut import StoreShortcut
 from tests.fixtures.memory_cloud import MemoryCloud
 from tests.unit.stores.fakes import FakeDriver, stores
@@ -24,11 +34,12 @@ def cloud(tmp_path: Path) -> MemoryCloud:
 @pytest.fixture
 def drive(cloud: MemoryCloud) -> Callable[..., FakeDriver]:
     """drive(...): a driver whose files the Glance of Two takes."""
-    def with_driver(data: bytes = DATA, error: GlanceSyncError | None = None) -> FakeDriver:
+    def with_driver(data: bytes = DATA, error: GlanceSyncError | None = None,
+                    order: tuple[str, ...] = DEFAULT_ORDER) -> FakeDriver:
         driver = FakeDriver(data, cloud.two.web, error)
         cloud.shortcut = StoreShortcut(
             drivers={"filesystem": driver}, find_stores=lambda region: stores(region.name), clock=cloud.clock,
-            regions=lambda: [cloud.directory.cascading(), *cloud.directory.cascaded()])
+            order=lambda: order, regions=lambda: [cloud.directory.cascading(), *cloud.directory.cascaded()])
         cloud.restart()
         return driver
 
@@ -63,6 +74,47 @@ def test_a_failed_copy_goes_through_the_glances(cloud: MemoryCloud, drive: Calla
     cloud.run(image.id)
     assert_in_sync(cloud, image.id)
     assert (driver.calls, uploads(cloud)) == (["copy"], 1)
+
+
+def test_each_attempt_is_written_down(cloud: MemoryCloud, drive: Callable[..., FakeDriver]) -> None:
+    drive(error=StoreCutError("the line to host x was cut"))
+    image = cloud.upload(DATA)
+    cloud.run(image.id)
+    driver, stream = sorted(cloud.service.list_attempts("t"), key=lambda each: each.driver)
+    assert (driver.driver, driver.source_region, driver.region, driver.code, driver.reason, driver.bytes_moved) == (
+        "filesystem", "One", "Two", "store_connection_cut", "the line to host x was cut", 0)
+    assert (stream.driver, stream.code, stream.reason, stream.bytes_moved) == ("stream", "ok", None, len(DATA))
+    assert stream.image_id == driver.image_id == image.id
+    assert stream.began_at >= driver.began_at
+
+
+def test_a_database_that_is_away_takes_no_copy_down(cloud: MemoryCloud, drive: Callable[..., FakeDriver],
+                                                    monkeypatch: pytest.MonkeyPatch,
+                                                    caplog: pytest.LogCaptureFixture) -> None:
+    def away(attempt: Attempt) -> None:
+        raise NotReadyError("the database is away")
+
+    drive()
+    monkeypatch.setattr(cloud.records.attempts, "add", away)
+    image = cloud.upload(DATA)
+    cloud.run(image.id)
+    assert_in_sync(cloud, image.id)
+    assert "is not written down" in caplog.text
+
+
+def test_a_region_without_the_stream_waits(cloud: MemoryCloud, drive: Callable[..., FakeDriver]) -> None:
+    driver = drive(error=StoreCutError("cut"), order=("filesystem",))
+    image = cloud.upload(DATA)
+    with pytest.raises(StoreCutError):
+        cloud.run(image.id)
+    assert (driver.calls, uploads(cloud), cloud.record(image.id).reason_code) == (["copy"], 0, "store_connection_cut")
+    driver.error = None
+    driver.data = b"other bytes in it"
+    with pytest.raises(StoreRegistrationError):
+        cloud.run(image.id)
+    with pytest.raises(NoWayError) as caught:  # the driver is set aside
+        cloud.run(image.id)
+    assert (uploads(cloud), caught.value.retry_after_seconds) == (0, 300)
 
 
 def test_what_is_not_the_image_is_not_taken_and_removed(cloud: MemoryCloud, drive: Callable[..., FakeDriver]) -> None:

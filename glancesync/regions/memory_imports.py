@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a Glance in memory does when it is to fetch an image's bytes by itself. A part of MemoryRegion."""
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from glancesync.clock import Clock
+from glancesync.exceptions import RegionConflictError, RegionRejectedError
+from glancesync.model.image import Image
+from glancesync.model.imports import ImportTask
+from glancesync.regions.imports import ImportClient
+from glancesync.regions.memory_rules import Faults, filled
+
+
+class MemoryImports(ImportClient):
+    """For tests: `peers` are the regions that it may fetch from, `import_methods` what is enabled, `plugin` what its
+    import plugins make of the bytes. With `slow` an import goes on at `settle_imports`."""
+
+    region_name: str
+    faults: Faults
+    slow: bool
+    _clock: Clock
+    _algorithm: str | None
+    _bytes: dict[str, bytes]
+    _get: Callable[[str], Image]
+    _set: Callable[[Image], None]
+
+    def __init__(self) -> None:
+        self.peers: Mapping[str, Any] = {}
+        self.import_methods = frozenset({"glance-direct", "glance-download", "copy-image"})
+        self.plugin: Callable[[bytes], bytes] = bytes
+        self._tasks: dict[str, list[ImportTask]] = {}
+        self._fetching: dict[str, tuple[str, str]] = {}
+
+    def import_from_region(self, image_id: str, region: str, source_id: str, *, interface: str) -> None:
+        with self.faults.around("import_from_region"):
+            image = self._get(image_id)
+            if "glance-download" not in self.import_methods:
+                raise RegionRejectedError(f"{self.region_name}: Unknown import method name 'glance-download'.")
+            if image.status != "queued" or image.locked:
+                raise RegionConflictError(f"image {image_id} in {self.region_name} is {image.status}")
+            self._note(image_id, ImportTask(id=str(uuid.uuid4()), status="processing", updated_at=self._clock.now()))
+            self._set(replace(image, status="importing", locked=True, importing=True))
+            self._fetching[image_id] = region, source_id
+            if not self.slow:
+                self.settle_imports()
+
+    def list_import_tasks(self, image_id: str) -> tuple[ImportTask, ...]:
+        with self.faults.around("list_import_tasks"):
+            self._get(image_id)
+            return tuple(self._tasks.get(image_id, ()))
+
+    def tell_import(self, image_id: str, message: str) -> None:
+        """What the Glance says of the task that runs."""
+        self._tasks[image_id][-1] = replace(self._tasks[image_id][-1], message=message)
+
+    def settle_imports(self) -> None:
+        """Let the imports come to their end."""
+        fetching, self._fetching = self._fetching, {}
+        for image_id, (region, source_id) in fetching.items():
+            image = replace(self._get(image_id), status="queued", locked=False, importing=False)
+            data = self._fetch(region, source_id)
+            status = "failure" if data is None else "success"
+            self._tasks[image_id][-1] = replace(self._tasks[image_id][-1], status=status)
+            if data is not None:
+                self._bytes[image_id] = data
+                image = filled(replace(image, status="active"), data, self._algorithm)
+            self._set(image)
+
+    def _fetch(self, region: str, source_id: str) -> bytes | None:
+        peer = self.peers.get(region)
+        source = peer.find_image(source_id, with_members=False) if peer is not None else None
+        if source is None or source.status != "active" or peer is None:
+            return None
+        with peer.open_data(source_id) as data:
+            return self.plugin(b"".join(data.chunks))
+
+    def _note(self, image_id: str, task: ImportTask) -> None:
+        self._tasks.setdefault(image_id, []).append(task)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Has a target's Glance take a file that a driver put into its store, and removes the file where it does not. Called by
+shortcut."""
+from __future__ import annotations
+
+import logging
+
+from glancesync.clock import Clock
+from glancesync.exceptions import (
+    RegionAnswerError,
+    RegionConflictError,
+    RegionForbiddenError,
+    RegionQuotaError,
+    RegionRejectedError,
+    StoreCopyError,
+    StoreRegistrationError,
+)
+from glancesync.stores.driver import CopyDriver, StoreCopy
+from glancesync.sync.asides import Asides
+from glancesync.sync.run import Run
+
+LOG = logging.getLogger(__name__)
+#: What a Glance says that will not have it.
+_REFUSALS = (RegionAnswerError, RegionConflictError, RegionForbiddenError, RegionQuotaError, RegionRejectedError)
+#: A region whose Glance did not register is asked again after this time.
+_ASIDE_SECONDS = 600.0
+_POLL_SECONDS = 0.1
+_POLL_MOST_SECONDS = 2.0
+#: How long a Glance may take to read what it was told of, beside the time at which it reads this many bytes a second.
+_REGISTER_SECONDS = 120.0
+_READ_BYTES_PER_SECOND = 10 * 2 ** 20
+
+
+class PlacedFiles:
+    """Sets the driver aside for a region whose Glance takes no such file."""
+
+    def __init__(self, asides: Asides, clock: Clock) -> None:
+        self._asides = asides
+        self._clock = clock
+
+    def register(self, driver: CopyDriver, copy: StoreCopy, url: str, run: Run) -> None:
+        """The replica is active when this returns. Raises StoreRegistrationError and what the run's handle and the
+        target's client raise; then the file is gone, unless Glance may still take it."""
+        taken = False
+        try:
+            run.handle.report(step="registering", bytes_done=copy.size)
+            run.handle.ensure_lease()
+            self._post(driver, copy, url, run)
+            taken = self._wait(driver, copy, run)
+        finally:
+            if not taken:
+                self._discard(driver, copy, run)
+        self._asides.forget(run.region, driver.name)
+
+    def _post(self, driver: CopyDriver, copy: StoreCopy, url: str, run: Run) -> None:
+        try:
+            run.target.add_location(copy.replica_id, url, copy.digest)
+        except _REFUSALS as error:
+            raise self._refused(driver, run.region,
+                                f"its Glance refuses the file as a location ({error.code})") from error
+
+    def _wait(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> bool:
+        """True once the replica is active."""
+        end = self._clock.monotonic() + _REGISTER_SECONDS + copy.size / _READ_BYTES_PER_SECOND
+        pause = _POLL_SECONDS
+        while True:
+            replica = run.target.get_image(copy.replica_id, with_members=False)
+            if replica.has_bytes and not replica.locked:
+                return True
+            if replica.status == "queued" and not replica.locked:
+                raise self._refused(driver, run.region, "its Glance did not take the file for the image's bytes (has "
+                                    f"it the store filter, and our user the role {driver.capabilities.role}?)")
+            if self._clock.monotonic() > end:
+                raise StoreRegistrationError(f"the Glance of {run.region} works on the file for too long")
+            run.handle.check()
+            self._clock.sleep(pause)
+            pause = min(pause * 1.5, _POLL_MOST_SECONDS)
+
+    def _discard(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> None:
+        """A file that Glance may still take, or has taken, is not ours to remove any more."""
+        replica = run.target.find_image(copy.replica_id, with_members=False)
+        if replica is not None and (replica.locked or replica.status != "queued"):
+            return
+        try:
+            driver.discard(copy)
+        except StoreCopyError as error:
+            LOG.warning("the file of image %s cannot be removed in %s: %s", copy.replica_id, run.region, error)
+
+    def _refused(self, driver: CopyDriver, region: str, why: str) -> StoreRegistrationError:
+        self._asides.note(region, driver.name, why, seconds=_ASIDE_SECONDS)
+        return StoreRegistrationError(f"{region}: {why}", region=region)

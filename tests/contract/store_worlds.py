@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ways of an image's bytes, each with what the contract's tests need around it."""
+from __future__ import annotations
+
+import abc
+import contextlib
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from glancesync.clock import SystemClock
+from glancesync.concurrency import Gathering, Place
+from glancesync.conf.transfer import TransferSettings
+from glancesync.exceptions import TransferError
+from glancesync.model.image import Digest, Image, NewImage
+from glancesync.regions.memory import MemoryRegion
+from glancesync.stores.driver import CopyDriver, StoreCopy
+from glancesync.stores.loading import DriverOptions, load_drivers
+from glancesync.sync.tee import Tee
+from glancesync.sync.verify import check_copy
+from tests.fixtures.sshd import running
+
+SERVICE = "service"
+#: More than any socket buffer holds.
+BIG = 2 ** 30
+
+
+class Watch:
+    """A task's handle. `on_look` runs at each look and may raise."""
+
+    def __init__(self, on_look: Callable[[], None] = lambda: None) -> None:
+        self.check = on_look
+        self.ensure_lease = lambda: None
+        self.gathering = Place(Gathering(1))
+        self.seen: list[int] = []
+        self.begun_at = 0.0
+        self.task: Any = None
+
+    @property
+    def bytes_done(self) -> int | None:
+        return self.seen[-1] if self.seen else None
+
+    def report(self, step: str | None = None, bytes_done: int | None = None, bytes_total: int | None = None) -> None:
+        if bytes_done is not None:
+            self.seen.append(bytes_done)
+
+
+def options() -> DriverOptions:
+    return DriverOptions(clock=SystemClock(), copy_timeout_seconds=lambda: 60.0, shell_tries=lambda: 1)
+
+
+def digest_of(data: bytes) -> Digest:
+    return Digest(algorithm="sha512", value=hashlib.sha512(data).hexdigest())
+
+
+class StoreWorld(abc.ABC):
+    """One way, from a source to a target. `put` gives the source an image and the target a place for it."""
+
+    @abc.abstractmethod
+    def put(self, data: bytes, *, given: bytes | None = None) -> StoreCopy:
+        """The copy to do of an image of `data`. `given`: what the source gives instead."""
+
+    @abc.abstractmethod
+    def put_big(self) -> StoreCopy:
+        """One that takes long enough for somebody to change his mind."""
+
+    @abc.abstractmethod
+    def copy(self, copy: StoreCopy, progress: Watch) -> None:
+        """Until the bytes are where a boot of the replica would read them, and verified."""
+
+    @abc.abstractmethod
+    def bytes_of(self, copy: StoreCopy) -> bytes | None:
+        """What users of the region boot under the replica's id, None for nothing."""
+
+    @abc.abstractmethod
+    def remains(self, copy: StoreCopy) -> list[str]:
+        """What lies around of it, beside `bytes_of`."""
+
+    @abc.abstractmethod
+    def litter(self, copy: StoreCopy) -> None:
+        """Leave behind what a try does that nobody could clean up after."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """As the server's end does it."""
+
+    @abc.abstractmethod
+    def still_open(self) -> list[object]:
+        """Connections and processes."""
+
+
+class FilesystemWorld(StoreWorld):
+    """Two hosts with an sshd each."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self._one = stack.enter_context(running(folder / "one"))
+        self._two = stack.enter_context(running(folder / "two"))
+        self._driver: CopyDriver = load_drivers(options())["filesystem"]
+        stack.callback(self._driver.close)
+
+    def put(self, data: bytes, *, given: bytes | None = None) -> StoreCopy:
+        copy = self._job(len(data), digest_of(data))
+        self._one.put(copy.image_id, data if given is None else given)
+        return copy
+
+    def put_big(self) -> StoreCopy:
+        copy = self._job(BIG, digest_of(b""))
+        with self._one.put(copy.image_id, b"").open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, BIG)
+        return copy
+
+    def copy(self, copy: StoreCopy, progress: Watch) -> None:
+        assert self._driver.copy(copy, progress) == f"file://{self._two.images}/{copy.replica_id}"
+
+    def bytes_of(self, copy: StoreCopy) -> bytes | None:
+        path = self._two.images / copy.replica_id
+        return path.read_bytes() if path.is_file() else None
+
+    def remains(self, copy: StoreCopy) -> list[str]:
+        return [name for name in self._two.names() if name != copy.replica_id]
+
+    def litter(self, copy: StoreCopy) -> None:
+        self._two.put(copy.replica_id, b"half of an image")
+        self._two.put(f"{copy.replica_id}.part", b"more than the image, and of another" * 1000)
+
+    def close(self) -> None:
+        self._driver.close()
+
+    def still_open(self) -> list[object]:
+        return [*self._one.serving(), *self._two.serving()]
+
+    def _job(self, size: int, digest: Digest) -> StoreCopy:
+        return StoreCopy(image_id=str(uuid.uuid4()), replica_id=str(uuid.uuid4()), size=size, digest=digest,
+                         source=self._one.scheme, target=self._two.scheme)
+
+
+class MemoryWorld(StoreWorld):
+    """Two Glances in memory; a subclass says how the bytes go."""
+
+    def __init__(self) -> None:
+        self.one, self.two = (MemoryRegion(name, project_id=SERVICE) for name in ("One", "Two"))
+        self.two.peers = {"One": self.one}
+
+    def put(self, data: bytes, *, given: bytes | None = None) -> StoreCopy:
+        source = self.one.create_image(_new())
+        self.one.upload_data(source.id, [data], size=len(data))
+        if given is not None:
+            self.one.set_data(source.id, given)
+        replica = self.two.create_image(_new())
+        return StoreCopy(image_id=source.id, replica_id=replica.id, size=len(data), digest=digest_of(data),
+                         source_region="One", glance=self.two)
+
+    def put_big(self) -> StoreCopy:
+        return self.put(b"x" * 1_000_000)
+
+    def bytes_of(self, copy: StoreCopy) -> bytes | None:
+        image = self.two.find_image(copy.replica_id)
+        return self.two.data(copy.replica_id) if image is not None and image.has_bytes else None
+
+    def remains(self, copy: StoreCopy) -> list[str]:
+        image = self.two.find_image(copy.replica_id)
+        lying = image is not None and not image.has_bytes and (image.status != "queued" or image.locked)
+        return [image.status] if lying and image is not None else []
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+    def still_open(self) -> list[object]:
+        return []
+
+
+class StreamWorld(MemoryWorld):
+    """Through the Glances and this process."""
+
+    def copy(self, copy: StoreCopy, progress: Watch) -> None:
+        tee = Tee(TransferSettings(chunk_bytes=65536, buffer_bytes=131072, tee_gather_seconds=0))
+        source = replace(self.one.get_image(copy.image_id), digest=copy.digest, size=copy.size)
+        result = tee.copy(source, self.one, self.two, replica_id=copy.replica_id, handle=progress,
+                          algorithm="sha512")
+        assert check_copy(result, self.two.get_image(copy.replica_id), "Two") == copy.digest
+
+    def litter(self, copy: StoreCopy) -> None:
+        def broken() -> Iterator[bytes]:
+            yield b"half of"
+            raise TransferError("the connection broke")
+
+        with contextlib.suppress(TransferError):
+            self.two.upload_data(copy.replica_id, broken(), size=None)
+
+
+def _new() -> NewImage:
+    return NewImage(id=str(uuid.uuid4()), name="contract", owner=SERVICE, visibility="private", protected=False,
+                    os_hidden=True, disk_format="raw", container_format="bare", min_disk=0, min_ram=0,
+                    tags=frozenset(), properties={})
+
+
+def bootable(image: Image | None) -> bool:
+    """Whether somebody else than the service user may."""
+    return image is not None and image.status == "active" and (image.visibility != "private" or image.owner != SERVICE)

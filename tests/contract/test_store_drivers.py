@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What glancesync.stores.driver promises, held against every way that an image's bytes can take."""
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from glancesync.exceptions import GlanceSyncError, TaskCancelledError
+from glancesync.stores.driver import STREAM, Carrier, CopyDriver
+from glancesync.stores.loading import load_drivers
+from tests.contract.store_worlds import FilesystemWorld, StoreWorld, StreamWorld, Watch, options
+from tests.fixtures.polling import eventually
+
+DATA = secrets.token_bytes(300_000)
+HOSTILE = ("../../etc/passwd", "-rf", "$(touch x)", "a;id", "a\nb", "/", "", "é" * 200)
+
+
+@pytest.fixture(params=["filesystem", "stream"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreWorld]:
+    with ExitStack() as stack:
+        if request.param == "filesystem":
+            yield FilesystemWorld(stack, tmp_path)
+        else:
+            yield StreamWorld()
+
+
+def test_the_right_bytes_arrive_and_progress_is_true(world: StoreWorld) -> None:
+    copy, watch = world.put(DATA), Watch()
+    world.copy(copy, watch)
+    assert (world.bytes_of(copy), world.remains(copy)) == (DATA, [])
+    assert watch.seen == sorted(watch.seen)
+    assert (watch.seen[0], watch.seen[-1]) == (0, len(DATA))
+
+
+@pytest.mark.parametrize("given", [DATA[:-1] + bytes([DATA[-1] ^ 1]), DATA[:-1], DATA + b"x", b""])
+def test_other_bytes_are_refused_and_nothing_can_be_booted(world: StoreWorld, given: bytes) -> None:
+    copy = world.put(DATA, given=given)
+    with pytest.raises(GlanceSyncError):
+        world.copy(copy, Watch())
+    assert (world.bytes_of(copy), world.remains(copy)) == (None, [])
+
+
+def test_cancelled_in_the_middle_nothing_is_left(world: StoreWorld) -> None:
+    copy, looks = world.put_big(), []
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) > 1:
+            raise TaskCancelledError("cancelled")
+
+    with pytest.raises(TaskCancelledError):
+        world.copy(copy, Watch(look))
+    eventually(lambda: world.remains(copy) == [], 10, what="it came to rest")
+    assert world.bytes_of(copy) is None
+
+
+def test_what_an_earlier_try_left_is_cleared_away(world: StoreWorld) -> None:
+    copy = world.put(DATA)
+    world.litter(copy)
+    world.copy(copy, Watch())
+    assert (world.bytes_of(copy), world.remains(copy)) == (DATA, [])
+
+
+@pytest.mark.parametrize("end", ["image_id", "replica_id"])
+def test_hostile_ids_are_inert(world: StoreWorld, end: str) -> None:
+    good = world.put(DATA)
+    for hostile in HOSTILE:
+        with pytest.raises(GlanceSyncError):
+            world.copy(replace(good, **{end: hostile}), Watch())
+    assert (world.bytes_of(good), world.remains(good)) == (None, [])
+    world.copy(good, Watch())
+    assert world.bytes_of(good) == DATA
+
+
+def test_close_ends_everything_and_a_later_copy_opens_its_own(world: StoreWorld) -> None:
+    world.copy(world.put(DATA), Watch())
+    world.close()
+    eventually(lambda: world.still_open() == [], 10, what="nothing is open")
+    copy = world.put(DATA)
+    world.copy(copy, Watch())
+    assert world.bytes_of(copy) == DATA
+
+
+@pytest.mark.parametrize("driver", load_drivers(options()).values(), ids=lambda driver: driver.name)
+def test_capabilities_go_together(driver: CopyDriver) -> None:
+    wanted = driver.capabilities
+    assert driver.name != STREAM
+    assert (wanted.carrier is Carrier.TARGET) == bool(wanted.import_methods or not wanted.verifies_first)
+    assert wanted.registers or wanted.import_methods
+    assert wanted.target_stores or not wanted.registers
