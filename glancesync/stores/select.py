@@ -17,11 +17,13 @@ STREAM = "stream"
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One way: from this region by this driver; a `refusal` says why it is not taken, None that it is."""
+    """One way: from this region by this driver; a `refusal` says why it is not taken, None that it is. `route`: how its
+    bytes pass between the hosts, where there is more to say."""
 
     source_region: str
     driver: str
     refusal: str | None = None
+    route: str | None = None
     source: Scheme | None = field(default=None, repr=False)
     target: Scheme | None = field(default=None, repr=False)
 
@@ -66,7 +68,7 @@ def _ways(image: Image, source: Site, target: Site, name: str, driver: CopyDrive
     if one is None or two is None:
         return []
     return [Way(source_region=source.region, driver=name, source=one, target=two,
-                refusal=driver.find_obstacle(one, two))]
+                refusal=driver.find_obstacle(one, two), route=driver.describe_route(one, two))]
 
 
 def _why_not_the_image(image: Image, driver: CopyDriver) -> str | None:
