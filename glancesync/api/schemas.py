@@ -224,7 +224,8 @@ HISTORY = _row(begins_at=_TIME, step_seconds={"type": "number"}, points=_list(_r
 RETRIED = _row(retried={**_BYTES, "description": "how many tasks are due now"})
 WAYS = _row(ways=_list(_row(source=_STRING, driver=_STRING, carrier={
     **_STRING, "description": "the machine that bytes pass through: this `server`, or the `target`'s Glance"}, refusal={
-    **_ANY_STRING, "description": "why this way is not taken, null when it is"})))
+    **_ANY_STRING, "description": "why this way is not taken, null when it is"}, route={
+    **_ANY_STRING, "description": "how the bytes pass between the hosts, null where there is no more to say"})))
 REGION = _row(region=_ref("Region"))
 REGIONS = _row(regions=_list(_ref("Region")))
 ENDPOINTS = _row(eps=_list(_STRING))

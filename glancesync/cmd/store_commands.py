@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 
 from glancesync.cmd.build import Server
 from glancesync.exceptions import StoreCopyError
@@ -19,6 +20,8 @@ def check(server: Server, _given: argparse.Namespace) -> int:
     server.take_stores()
     try:
         problems = [_check_region(server, region) for region in sorted(server.directory.known())]
+        if not any(problems):
+            _check_routes(server)
     finally:
         _close(server)
     return 1 if any(problems) else 0
@@ -29,7 +32,8 @@ def explain(server: Server, given: argparse.Namespace) -> int:
     server learnt of its regions this does not know. Raises RegionNotFoundError, ImageNotFoundError."""
     server.take_stores()
     for way in server.service.list_ways(given.image_id, given.region):
-        print(f"{inert(way['driver'])} from {inert(way['source'])}: {inert(way['refusal'] or 'ok')}")
+        print(f"{inert(way['driver'])} from {inert(way['source'])}: {inert(way['refusal'] or 'ok')}"
+              + (f", {inert(way['route'])}" if way["route"] and not way["refusal"] else ""))
     return 0
 
 
@@ -44,6 +48,20 @@ def _check_region(server: Server, region: Region) -> bool:
         print(f"{inert(region.name)}: the file names no store; its bytes go through its Glance")
         return False
     return any([_check_scheme(server, region, scheme) for scheme in found.schemes])
+
+
+def _check_routes(server: Server) -> None:
+    """How the cascading region's stores and the others' reach one another; a longer way is no problem."""
+    cascading = server.directory.cascading().name
+    found = [(region.name, scheme) for region in sorted(server.directory.known())
+             for scheme in getattr(server.stores.find(region), "schemes", ())]
+    for (source, one), (target, two) in itertools.permutations(found, 2):
+        if cascading not in (source, target) or source == target:
+            continue
+        for driver in server.drivers.values():
+            route = driver.check_route(one, two)
+            if route is not None:
+                print(f"{inert(source)} to {inert(target)}: {driver.name}, {inert(route)}")
 
 
 def _check_scheme(server: Server, region: Region, scheme: Scheme) -> bool:

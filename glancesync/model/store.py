@@ -33,11 +33,25 @@ class SshAccess:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PeerAccess:
+    """How hosts of stores reach one another, without this server between. `key_file`, `known_hosts_file`: with what
+    this host logs in to others; paths on that host. `host`, `port`, `user`: where others find this one; None where it
+    is as the server finds it."""
+
+    key_file: str | None = None
+    known_hosts_file: str | None = None
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class FilesystemScheme:
     """A folder of files named by image id on a host; `datadir` is absolute and ends without a slash."""
 
     ssh: SshAccess
     datadir: str
+    peer: PeerAccess = PeerAccess()
     name: str = "filesystem"
 
 

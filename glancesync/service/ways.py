@@ -20,5 +20,6 @@ def list_ways(context: SyncContext, shortcut: StoreShortcut | None, image_id: st
     image = context.source_client().get_image(image_id, with_members=False)
     ways = shortcut.explain(image, source, region) if shortcut is not None else [
         Way(source_region=source, driver=STREAM)]
-    return [{"source": way.source_region, "driver": way.driver, "carrier": way.carrier.value, "refusal": way.refusal}
+    return [{"source": way.source_region, "driver": way.driver, "carrier": way.carrier.value, "refusal": way.refusal,
+             "route": way.route}
             for way in ways]

@@ -101,6 +101,15 @@ class CopyDriver(abc.ABC):
     def find_obstacle(self, source: Scheme | None, target: Scheme | None) -> str | None:
         """Why it cannot copy between these two, None where it can. Does no I/O."""
 
+    def describe_route(self, _source: Scheme, _target: Scheme) -> str | None:
+        """Which way the bytes would take between these two now, and why no shorter one; None where there is but one.
+        Does no I/O."""
+        return None
+
+    def check_route(self, _source: Scheme, _target: Scheme) -> str | None:
+        """Try it, then as `describe_route`. Raises StoreCopyErrors."""
+        return None
+
     @abc.abstractmethod
     def copy(self, copy: StoreCopy, progress: Progress) -> str | None:
         """Put the bytes where the target's Glance keeps them, verified there, and give the URL to register. A driver

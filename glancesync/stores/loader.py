@@ -17,6 +17,7 @@ from glancesync.model.store import (
     GlanceStores,
     HttpScheme,
     PasswordSource,
+    PeerAccess,
     Scheme,
     SshAccess,
     StoresConfig,
@@ -108,9 +109,19 @@ def _scheme(document: Document, place: Place, name: str, given: dict[str, Any]) 
             _check_file(document, (*place, key), Path(given[key]))
     access = {key: given[key] for key in ("port", "key_file", "known_hosts_file", "cipher", "jump_host")
               if key in given}
-    return FilesystemScheme(datadir=given["datadir"].rstrip("/") or "/", ssh=SshAccess(
-        host=_bare(given["host"]) or "", user=given["login_user"], password=_password(document, place, given),
-        **access))
+    return FilesystemScheme(datadir=given["datadir"].rstrip("/") or "/", peer=_peer(document, place, given),
+                            ssh=SshAccess(host=_bare(given["host"]) or "", user=given["login_user"],
+                                          password=_password(document, place, given), **access))
+
+
+def _peer(document: Document, place: Place, given: dict[str, Any]) -> PeerAccess:
+    if ("peer_key_file" in given) != ("peer_known_hosts_file" in given):
+        lacking = "peer_key_file" if "peer_known_hosts_file" in given else "peer_known_hosts_file"
+        raise document.error((*place, lacking), "is missing beside the other of the two")
+    found = {key[len("peer_"):]: value for key, value in given.items() if key.startswith("peer_")}
+    if "host" in found:
+        found["host"] = _bare(found["host"])
+    return PeerAccess(**found)
 
 
 def _password(document: Document, place: Place, given: dict[str, Any]) -> PasswordSource | None:

@@ -32,6 +32,9 @@ FILESYSTEM = _object(("host", "datadir", "login_user"), {
     "key_file": _text(_PATH, 4096), "known_hosts_file": _text(_PATH, 4096),
     "cipher": _text(_WORD),
     "jump_host": _text(r"^([A-Za-z_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]{1,5})?\Z"),
+    "peer_key_file": _text(_PATH, 4096), "peer_known_hosts_file": _text(_PATH, 4096),
+    "peer_host": _text(_HOST), "peer_user": _text(_USER),
+    "peer_port": {"type": "integer", "minimum": 1, "maximum": 65535},
 })
 HTTP = _object(("netloc", "path"), {
     "netloc": _text(r"^[A-Za-z0-9\[][A-Za-z0-9.:_\[\]-]*\Z"), "path": _text(_PATH, 4096),
@@ -66,6 +69,14 @@ glances:
           known_hosts_file: /etc/glance-sync/ssh/known_hosts
           # cipher: aes128-gcm@openssh.com
           # jump_host: user@bastion.example.org:22
+          # With what this host fetches images from the other hosts, so that the bytes do not pass through the server:
+          # paths on this host. Without them they do.
+          peer_key_file: /etc/glance-sync/ssh/id_ed25519
+          peer_known_hosts_file: /etc/glance-sync/ssh/known_hosts
+          # Where the other hosts find this one, if not as the server does.
+          # peer_host: "10.0.0.10"
+          # peer_port: 22
+          # peer_user: glance
           # At most one of these, for accounts that have a password only. The file has mode 0600.
           # login_password_file: /etc/glance-sync/ssh/password
           # login_password_environment: GLANCE_SYNC_STORE_PASSWORD

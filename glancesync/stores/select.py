@@ -20,12 +20,13 @@ DEFAULT_ORDER = ("filesystem", STREAM)
 @dataclass(frozen=True, kw_only=True)
 class Way:
     """One way: from this region by this driver; a `refusal` says why it is not taken, None that it is. `carrier`: the
-    machine that the bytes pass through."""
+    machine that the bytes pass through. `route`: how they pass between the hosts, where there is more to say."""
 
     source_region: str
     driver: str
     carrier: Carrier = Carrier.SERVER
     refusal: str | None = None
+    route: str | None = None
     source: Scheme | None = field(default=None, repr=False)
     target: Scheme | None = field(default=None, repr=False)
 
@@ -67,8 +68,9 @@ def _way(image: Image, source: Site, target: Site, name: str, driver: CopyDriver
            or _why_no_store(source, wanted.source_scheme, one) or _why_no_store(target, wanted.target_scheme, two))
     if why is None and name in target.set_aside:
         why = f"{target.region} is set aside: {target.set_aside[name]}"
-    return Way(source_region=source.region, driver=name, carrier=wanted.carrier, source=one, target=two,
-               refusal=why or driver.find_obstacle(one, two))
+    why = why or driver.find_obstacle(one, two)
+    return Way(source_region=source.region, driver=name, carrier=wanted.carrier, source=one, target=two, refusal=why,
+               route=driver.describe_route(one, two) if one is not None and two is not None else None)
 
 
 def _why_not_in_order(name: str, target: Site) -> str | None:

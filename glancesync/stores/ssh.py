@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -32,17 +33,20 @@ from glancesync.model.store import PasswordSource, SshAccess
 from glancesync.stores.passwords import fetch_password
 from glancesync.stores.ssh_words import SSH_FAILED, classify, remote_command, ssh_arguments
 
-_POLL_SECONDS = 0.02
-_POLL_MOST_SECONDS = 0.2
+_POLL_SECONDS = 0.005
+_POLL_MOST_SECONDS = 0.1
+_LOOK_SECONDS = 0.2
 _RETRY_SECONDS = 1.0
 _CONNECT_SECONDS = 20
 _MAX_OUTPUT = 65536
 #: Called again and again while a command runs; raises what is to end it.
 Watch = Callable[[], None]
+#: Gets each line that the last command writes.
+Listener = Callable[[str], None]
 
 
-def _nobody() -> None:
-    """Nobody watches."""
+def _nobody(_line: str = "") -> None:
+    """Nobody watches, nobody listens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,29 +77,33 @@ class SshConnections:
         return ended.output
 
     def pipe(self, commands: Sequence[tuple[SshAccess, Sequence[str]]], *, timeout_seconds: float,
-             watch: Watch = _nobody) -> list[Finished]:
-        """Commands on several hosts, each one's output the next one's input. Raises StoreTimeoutError, and what opening
-        a connection and `watch` raise; then none of them runs any more on this side."""
+             watch: Watch = _nobody, listen: Listener = _nobody, leash: bool = False) -> list[Finished]:
+        """Commands on several hosts, each one's output the next one's input. `leash`: the first one's input is held
+        open until all have ended, or nobody waits for them. Raises StoreTimeoutError, and what opening a connection,
+        `watch` and `listen` raise; then none of them runs any more on this side."""
         for access, _words in commands:
             self._ensure_open(access)
         running: list[_Running] = []
         try:
             for number, (access, words) in enumerate(commands):
                 arguments = self._arguments(access, master=False)
-                last = number == len(commands) - 1
-                source = running[-1].process.stdout if running else None
-                running.append(_Running([*arguments, remote_command(words)], source, keep=last))
+                source = running[-1].process.stdout if running else subprocess.PIPE if leash else subprocess.DEVNULL
+                running.append(_Running([*arguments, remote_command(words)], source,
+                                        listen=listen if number == len(commands) - 1 else None))
             self._wait(running, timeout_seconds, watch)
             ended = [each.finished() for each in running]
-            for (access, _words), each_ended in zip(commands, ended, strict=True):
-                if each_ended.status in (0, 1):
-                    self._well.add(access)
-                else:
-                    self._well.discard(access)
+            self._remember(commands, ended)
             return ended
         finally:
             for each in running:
                 each.end()
+
+    def _remember(self, commands: Sequence[tuple[SshAccess, Sequence[str]]], ended: Sequence[Finished]) -> None:
+        for (access, _words), each in zip(commands, ended, strict=True):
+            if each.status == SSH_FAILED:
+                self._well.discard(access)
+            else:
+                self._well.add(access)
 
     def close(self) -> None:
         """End the shared connections."""
@@ -106,13 +114,16 @@ class SshConnections:
             self._folder = None
 
     def _wait(self, running: Sequence[_Running], timeout_seconds: float, watch: Watch) -> None:
-        end, pause = self._clock.monotonic() + timeout_seconds, _POLL_SECONDS
-        while any(each.process.poll() is None for each in running):
+        end, pause, last = self._clock.monotonic() + timeout_seconds, _POLL_SECONDS, running[-1]
+        while last.open or any(each.process.poll() is None for each in running):
             watch()
             if self._clock.monotonic() > end:
                 raise StoreTimeoutError(f"it took longer than {timeout_seconds:g} s and was ended")
-            self._clock.sleep(pause)
-            pause = min(pause * 1.5, _POLL_MOST_SECONDS)
+            if last.open:
+                last.read(_LOOK_SECONDS)
+            else:
+                self._clock.sleep(pause)
+                pause = min(pause * 1.5, _POLL_MOST_SECONDS)
 
     def _ensure_open(self, access: SshAccess) -> None:
         with self._opening.setdefault(access, concurrency.Semaphore(1)):
@@ -139,7 +150,7 @@ class SshConnections:
     def _control(self, access: SshAccess, command: str) -> int:
         arguments = self._arguments(access, master=False)
         place = arguments.index("--")
-        process = _Running([*arguments[:place], "-O", command, *arguments[place:]], None, keep=False)
+        process = _Running([*arguments[:place], "-O", command, *arguments[place:]], listen=None)
         try:
             self._wait([process], _CONNECT_SECONDS, _nobody)
             return process.finished().status
@@ -151,7 +162,7 @@ class SshConnections:
         arguments = [*self._arguments(access, master=True), remote_command(["true"])]
         if access.password is not None:
             return self._open_with_password(access, access.password, arguments)
-        process = _Running(arguments, None, keep=False)
+        process = _Running(arguments, listen=None)
         try:
             self._wait([process], _CONNECT_SECONDS + 10, _nobody)
             ended = process.finished()
@@ -196,36 +207,48 @@ class SshConnections:
 
 
 class _Running:
-    """One ssh process. What it writes goes to files: nobody has to read it in time."""
+    """One ssh process. Its errors go to a file: nobody has to read them in time. Its output is the next one's input, or
+    read here where somebody listens."""
 
-    def __init__(self, arguments: Sequence[str], source: IO[bytes] | None, *, keep: bool) -> None:
+    def __init__(self, arguments: Sequence[str], source: IO[bytes] | int | None = subprocess.DEVNULL, *,
+                 listen: Listener | None = _nobody) -> None:
         self._errors = tempfile.TemporaryFile()
-        self._output = tempfile.TemporaryFile() if keep else None
+        self._listen = listen
+        self._output = self._line = b""
+        self.open = False
         try:
             self.process = subprocess.Popen(
-                list(arguments), stdin=subprocess.DEVNULL if source is None else source,
-                stdout=subprocess.PIPE if not keep else self._output, stderr=self._errors, close_fds=True,
+                list(arguments), stdin=source, stdout=subprocess.PIPE, stderr=self._errors, close_fds=True,
                 start_new_session=True)
         except OSError as error:
             raise StoreCopyError(f"{arguments[0]} cannot be started: {error.strerror}") from None
         finally:
-            if source is not None:
+            if source is not None and not isinstance(source, int):
                 source.close()  # else the one before would not see that this one ended
+        self.open = listen is not None
+
+    def read(self, timeout_seconds: float) -> None:
+        """Wait for more of its output at most so long. `open` tells whether it may write more."""
+        stream = self.process.stdout
+        if stream is None or self._listen is None or not select.select([stream], [], [], timeout_seconds)[0]:
+            return
+        data = os.read(stream.fileno(), _MAX_OUTPUT)
+        self.open = bool(data)
+        self._output = (self._output + data)[-_MAX_OUTPUT:]
+        *lines, self._line = (self._line + data).split(b"\n")
+        self._line = self._line[-_MAX_OUTPUT:]
+        for line in lines:
+            self._listen(line.decode("utf-8", "replace"))
 
     def finished(self) -> Finished:
-        return Finished(status=self.process.returncode, output=_read(self._output), errors=_read(self._errors))
+        self._errors.seek(0)
+        return Finished(status=self.process.returncode, output=self._output.decode("utf-8", "replace"),
+                        errors=self._errors.read(_MAX_OUTPUT).decode("utf-8", "replace"))
 
     def end(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
-        for each in (self.process.stdout, self._output, self._errors):
+        for each in (self.process.stdin, self.process.stdout, self._errors):
             if each is not None:
                 each.close()
-
-
-def _read(file: IO[bytes] | None) -> str:
-    if file is None:
-        return ""
-    file.seek(0)
-    return file.read(_MAX_OUTPUT).decode("utf-8", "replace")

@@ -40,9 +40,11 @@ class Cloud:
         self.images = Images(lab.session("demo"), lab.endpoint(ONE))
 
     def write_config(self) -> None:
+        one = self.hosts[ONE]
         entries = [{"name": region, "region": region, "schemes": [{"name": "filesystem", "parameters": {
             "host": "127.0.0.1", "port": host.port, "datadir": str(self.lab.glances[region].store_path),
-            "login_user": "root", "key_file": str(host.client_key), "known_hosts_file": str(host.known_hosts)}}]}
+            "login_user": "root", "key_file": str(host.client_key), "known_hosts_file": str(host.known_hosts),
+            "peer_key_file": str(one.client_key), "peer_known_hosts_file": str(one.known_hosts)}}]}
             for region, host in self.hosts.items()]
         self.config.write_text(yaml.safe_dump({"glances": entries}))
         self.config.chmod(0o600)
@@ -116,7 +118,7 @@ def test_a_replica_is_as_an_uploaded_one_and_no_glance_gave_its_bytes(cloud: Clo
                for line in cloud.log_of(image_id, TWO))
     assert not any("by filesystem" in line for line in cloud.log_of(image_id, THREE))
     explained = cloud.manage("store", "explain", image_id, TWO)
-    assert explained.stdout.splitlines() == [f"filesystem from {ONE}: ok", f"stream from {ONE}: ok"]
+    assert explained.stdout.splitlines() == [f"filesystem from {ONE}: ok, host to host", f"stream from {ONE}: ok"]
     explained = cloud.manage("store", "explain", image_id, THREE)
     assert explained.stdout.splitlines() == [
         f"stream from {ONE}: ok", f"filesystem from {ONE}: glance_store.yaml names no store of {THREE}"]
@@ -168,7 +170,7 @@ def test_a_region_that_does_not_register_is_set_aside(cloud: Cloud, image_id: st
         assert_same(cloud, image_id, TWO)
         assert any("through the Glances: store_not_registered" in line for line in cloud.log_of(image_id, TWO))
         stream, refused = cloud.ways(image_id, TWO)
-        assert stream == {"source": ONE, "driver": "stream", "carrier": "server", "refusal": None}
+        assert stream == {"source": ONE, "driver": "stream", "carrier": "server", "refusal": None, "route": None}
         assert refused["driver"] == "filesystem"
         assert f"{TWO} is set aside: its Glance " in refused["refusal"]
     cloud.lab.server.stop()
@@ -179,7 +181,9 @@ def test_stores_are_tried(cloud: Cloud) -> None:
     found = cloud.manage("store", "check")
     assert found.returncode == 0, found.stdout + found.stderr
     lines = found.stdout.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 5
+    assert f"{ONE} to {TWO}: filesystem, host to host" in lines
+    assert any(line.startswith(f"{TWO} to {ONE}: filesystem, through the server: ") for line in lines)
     assert "ok; log in: " in lines[0]
     assert "MiB/s" in lines[0]
     assert lines[1] == f"{THREE}: the file names no store; its bytes go through its Glance"

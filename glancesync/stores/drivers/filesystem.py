@@ -1,58 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """From folder to folder over ssh. An entry point of `glancesync.stores`.
 
-    source's host: cat FILE ──► this server's two ssh processes ──► target's host: dd ... ID.part, flushed
-    target's host: size? hash? owner and mode, then ID.part becomes ID
-                   (a sparse file by tar -S on both, which sends no holes)
-    one host:      cp (a reflink where the file system can) instead of the first line; never a hard link
+    host to host:  target's host: pull ──ssh──► source's host: send     where the one can log in to the other by itself
+    else:          source's host: send ──► this server's two ssh processes ──► target's host: receive
+    one host:      clone (a reflink where the file system can, never a hard link)
 
-What is written has the name ID.part until it was hashed where it lies. The bytes pass through this server's memory, in
-the kernel's pipes; no Glance touches them.
+Each is one request to the agent (stores.agent), which writes ID.part, compares size and hash, flushes, and names it ID.
 """
 from __future__ import annotations
 
 import contextlib
 import logging
 import re
-import uuid
+from typing import Any
 
 from glancesync.exceptions import (
     GlanceSyncError,
+    LeaseLostError,
     StoreCopyError,
-    StoreCorruptCopyError,
     StoreCutError,
-    StoreShortCopyError,
     StoreSourceMissingError,
 )
 from glancesync.model.store import FilesystemScheme, Scheme
 from glancesync.stores.driver import Capabilities, CopyDriver, Progress, StoreCopy
 from glancesync.stores.loading import DriverOptions
-from glancesync.stores.ssh import SshConnections
-from glancesync.stores.ssh_words import classify
+from glancesync.stores.ssh import Finished, SshConnections
+from glancesync.stores.ssh_agent import HopError, ask, error_of, hop_to, is_cut, parse_line
 
 LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
-_HASHES = {"sha512": "sha512sum", "sha384": "sha384sum", "sha256": "sha256sum", "sha1": "sha1sum", "md5": "md5sum"}
-#: As Glance's own files are.
-_MODE = "0640"
-_LOOK_SECONDS = 1.0
-#: A file with less than this part of its size on the disk is packed.
-_SPARSE = 0.75
-_TRIAL_BYTES = 8 * 1024 * 1024
+_HASHES = frozenset({"sha512", "sha384", "sha256", "sha1", "md5"})
+#: Two hosts of which one could not log in to the other are tried again after this time.
+_ASIDE_SECONDS = 600.0
 
 
 class FilesystemDriver(CopyDriver):
-    """Needs sh, cat, dd, tar, cp, mv, rm, stat, chmod, chown, sync and sha512sum (coreutils) on the hosts."""
+    """Needs python3 (3.9) on the hosts, and OpenSSH's client on a target that fetches by itself."""
 
     name = "filesystem"
     capabilities = Capabilities(source_scheme="filesystem", target_scheme="filesystem", registers="file",
                                 target_stores=frozenset({"file"}), role="glance_sync_store",
-                                algorithms=frozenset(_HASHES))
+                                algorithms=_HASHES)
 
     def __init__(self, options: DriverOptions) -> None:
         self._clock = options.clock
         self._timeout = options.copy_timeout_seconds
         self._ssh = SshConnections(options.clock, tries=options.shell_tries)
+        self._apart: dict[tuple[FilesystemScheme, FilesystemScheme], tuple[float, str]] = {}
 
     def find_obstacle(self, source: Scheme | None, target: Scheme | None) -> str | None:
         if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):
@@ -61,128 +55,118 @@ class FilesystemDriver(CopyDriver):
             return "both regions keep their images in the same folder; a file would belong to two Glances"
         return None
 
+    def describe_route(self, source: Scheme, target: Scheme) -> str | None:
+        if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):
+            return None
+        if source.ssh == target.ssh:
+            return "within one host"
+        why = self._why_not_direct(source, target)
+        return "host to host" if why is None else f"through the server: {why}"
+
     def copy(self, copy: StoreCopy, progress: Progress) -> str:
-        source, target = _folders(copy)
-        path, part = _path(target, copy.replica_id), _path(target, copy.replica_id) + ".part"
+        target = _folders(copy)[1]
+        progress.report(step="copying", bytes_done=0, bytes_total=copy.size)
         try:
-            self._remove(target, part, path)
-            progress.report(step="copying", bytes_done=0, bytes_total=copy.size)
-            self._move(copy, part, progress)
-            self._verify(copy, part, progress)
-            self._hand_over(target, part, path)
-        except BaseException:
-            self._clean_up(target, part, path)
+            self._move(copy, progress)
+        except LeaseLostError:  # what lies there now may be another server's
             raise
-        return f"file://{path}"
+        except BaseException:
+            self._clean_up(target, copy.replica_id)
+            raise
+        return f"file://{target.datadir.rstrip('/')}/{copy.replica_id}"
 
     def discard(self, copy: StoreCopy) -> None:
-        target = _folders(copy)[1]
-        path = _path(target, copy.replica_id)
-        self._remove(target, path, path + ".part")
+        self._remove(_folders(copy)[1], copy.replica_id)
 
     def check(self, scheme: Scheme) -> list[str]:
         if not isinstance(scheme, FilesystemScheme):
             raise StoreCopyError(f"a store of kind {scheme.name} cannot be tried")
-        run, trial = self._ssh.run, _path(scheme, f"glance-sync-check-{uuid.uuid4()}")
         started = self._clock.monotonic()
-        run(scheme.ssh, ["true"])
+        self._ssh.run(scheme.ssh, ["true"])
         lines = [f"log in: {self._clock.monotonic() - started:.2f} s"]
-        free = run(scheme.ssh, ["stat", "-f", "-c", "%a %S", "--", scheme.datadir]).split()
-        lines.append(f"free: {int(free[0]) * int(free[1]) // 2 ** 20} MiB")
-        for tool in ("cat", "dd", "tar", "cp", "mv", "rm", "chmod", "chown", "sync", "sha512sum"):
-            run(scheme.ssh, [tool, "--version"])
-        started = self._clock.monotonic()
-        try:
-            run(scheme.ssh, ["dd", "if=/dev/zero", f"of={trial}", f"bs={_TRIAL_BYTES}", "count=1", "conv=fsync,excl",
-                             "status=none"])
-            self._hand_over(scheme, trial, trial + ".moved")
-            run(scheme.ssh, ["sha512sum", "--", trial + ".moved"])
-            seconds = max(self._clock.monotonic() - started, 1e-6)
-        finally:
-            self._clean_up(scheme, trial, trial + ".moved")
-        lines.append(f"write, flush and hash: {_TRIAL_BYTES / 2 ** 20 / seconds:.0f} MiB/s")
-        return lines
+        found: dict[str, Any] = {}
+        self._ask(scheme, ask("check", scheme.datadir), heard=found)
+        lines.append(f"free: {int(found['free']) // 2 ** 20} MiB")
+        lines.append(f"write and flush: {int(found['trial']) / 2 ** 20 / max(float(found['seconds']), 1e-6):.0f} MiB/s")
+        return lines if found.get("rsync") else [*lines, "no rsync: images are copied whole"]
+
+    def check_route(self, source: Scheme, target: Scheme) -> str | None:
+        """Try how the two hosts reach one another, in words; None where nothing is to be tried."""
+        if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):
+            return None
+        if source.ssh != target.ssh and target.peer.key_file is not None:
+            self._apart.pop((source, target), None)
+            try:
+                self._ask(target, ask("reach", target.datadir, hop=hop_to(source, target)))
+            except HopError as error:
+                self._set_apart(source, target, error)
+        return self.describe_route(source, target)
 
     def close(self) -> None:
         self._ssh.close()
 
-    def _move(self, copy: StoreCopy, part: str, progress: Progress) -> None:
+    def _move(self, copy: StoreCopy, progress: Progress) -> None:
         source, target = _folders(copy)
-        file = _path(source, copy.image_id)
-        look = _Look(self, copy, part, progress)
+        wanted: dict[str, Any] = {
+            "name": copy.replica_id, "size": copy.size,
+            "digest": {"algorithm": copy.digest.algorithm, "value": copy.digest.value}}
         if source.ssh == target.ssh:
-            self._ssh.run(source.ssh, ["test", "-r", file], reads=True)
-            self._ssh.run(target.ssh, ["cp", "--reflink=auto", "--sparse=always", "--", file, part],
-                          timeout_seconds=self._timeout(), watch=look)
-            self._ssh.run(target.ssh, ["sync", "--", part], timeout_seconds=self._timeout(), watch=progress.check)
-            return
-        if self._is_sparse(source, file):
-            name = f"{copy.replica_id}.part"
-            self._pipe(copy, _packed(source, copy.image_id, name),
-                       ["tar", "-C", target.datadir, "--no-same-owner", "-xf", "-", "--", name], look)
-            self._ssh.run(target.ssh, ["sync", "--", part], timeout_seconds=self._timeout(), watch=progress.check)
-            return
-        self._pipe(copy, ["cat", "--", file],
-                   ["dd", f"of={part}", "bs=1M", "iflag=fullblock", "conv=fsync", "status=none"], look)
+            words = ask("clone", target.datadir, source=source.datadir, source_name=copy.image_id, **wanted)
+            return self._ask(target, words, progress)
+        if self._why_not_direct(source, target) is None:
+            heard: dict[str, Any] = {}
+            try:
+                words = ask("pull", target.datadir, hop=hop_to(source, target, copy.image_id), **wanted)
+                return self._ask(target, words, progress, heard)
+            except HopError as error:
+                if heard.get("bytes"):  # they do reach one another
+                    raise StoreCutError(f"between {source.ssh.host} and {target.ssh.host}: {error}") from None
+                self._set_apart(source, target, error)
+        return self._relay(source, target, [ask("send", source.datadir, name=copy.image_id),
+                                            ask("receive", target.datadir, **wanted)], progress)
 
-    def _pipe(self, copy: StoreCopy, send: list[str], receive: list[str], look: _Look) -> None:
-        source, target = _folders(copy)
-        sent, received = self._ssh.pipe([(source.ssh, send), (target.ssh, receive)], timeout_seconds=self._timeout(),
-                                        watch=look)
+    def _ask(self, scheme: FilesystemScheme, words: list[str], progress: Progress | None = None,
+             heard: dict[str, Any] | None = None) -> None:
+        """One request to one host. Raises StoreCopyErrors."""
+        ears = _Ears(progress, {} if heard is None else heard)
+        [ended] = self._ssh.pipe([(scheme.ssh, words)], timeout_seconds=self._timeout(), watch=ears.check,
+                                 listen=ears.hear, leash=True)
+        ears.expect_done(ended, scheme)
+
+    def _relay(self, source: FilesystemScheme, target: FilesystemScheme, words: list[list[str]],
+               progress: Progress) -> None:
+        ears = _Ears(progress, {})
+        sent, received = self._ssh.pipe([(source.ssh, words[0]), (target.ssh, words[1])], watch=ears.check,
+                                        timeout_seconds=self._timeout(), listen=ears.hear)
         # The receiver's end breaks the pipe that the sender writes to: what the receiver says comes first.
-        if received.status and not (sent.status and "Unexpected EOF" in received.errors):
-            raise classify(received.status, received.errors, what=f"writing on {target.ssh.host}")
-        if sent.status:
-            raise classify(sent.status, sent.errors, what=f"reading on {source.ssh.host}", reads=True)
+        if sent.status and is_cut(received.status, received.errors):
+            raise error_of(sent.status, sent.errors, what=f"reading on {source.ssh.host}", reads=True)
+        ears.expect_done(received, target)
 
-    def _is_sparse(self, source: FilesystemScheme, file: str) -> bool:
-        """Whether so much of the file is holes that packing them pays."""
-        answer = self._ssh.run(source.ssh, ["stat", "-L", "-c", "%s %b %B", "--", file], reads=True).split()
-        if len(answer) != 3 or not all(each.isdigit() for each in answer):
-            raise StoreCopyError(f"stat on {source.ssh.host} answers with no size")
-        size, blocks, block_bytes = map(int, answer)
-        return blocks * block_bytes < _SPARSE * size
+    def _why_not_direct(self, source: FilesystemScheme, target: FilesystemScheme) -> str | None:
+        if target.peer.key_file is None:
+            return f"{target.ssh.host} has no peer_key_file"
+        until, why = self._apart.get((source, target), (0.0, ""))
+        return why if self._clock.monotonic() < until else None
 
-    def _verify(self, copy: StoreCopy, part: str, progress: Progress) -> None:
-        target = _folders(copy)[1]
-        size = self.size_of(target, part)
-        if size != copy.size:
-            raise StoreShortCopyError(f"{size} bytes arrived on {target.ssh.host}, the image has {copy.size}")
-        progress.report(step="verifying", bytes_done=size)
-        answer = self._ssh.run(target.ssh, [_HASHES[copy.digest.algorithm], "--", part],
-                               timeout_seconds=self._timeout(), watch=progress.check)
-        if answer.lstrip("\\").split(" ", 1)[0] != copy.digest.value:
-            raise StoreCorruptCopyError(f"the file that arrived on {target.ssh.host} has another "
-                                        f"{copy.digest.algorithm} than the image")
+    def _set_apart(self, source: FilesystemScheme, target: FilesystemScheme, error: HopError) -> None:
+        why = f"{target.ssh.host} does not reach {source.peer.host or source.ssh.host} ({error})"
+        self._apart[source, target] = (self._clock.monotonic() + _ASIDE_SECONDS, why)
+        LOG.warning("bytes go through this server for %d minutes: %s", _ASIDE_SECONDS // 60, why)
 
-    def _hand_over(self, target: FilesystemScheme, part: str, path: str) -> None:
-        """Owner and mode as Glance needs them, then the name; the folder is flushed with it."""
-        run = self._ssh.run
-        run(target.ssh, ["chown", f"--reference={target.datadir}", "--", part])
-        run(target.ssh, ["chmod", _MODE, "--", part])
-        run(target.ssh, ["mv", "-fT", "--", part, path])
-        run(target.ssh, ["sync", "--", target.datadir])
+    def _remove(self, target: FilesystemScheme, name: str) -> None:
+        self._ask(target, ask("remove", target.datadir, name=name))
 
-    def size_of(self, target: FilesystemScheme, path: str) -> int:
-        """In bytes. Raises StoreCopyErrors."""
-        answer = self._ssh.run(target.ssh, ["stat", "-c", "%s", "--", path]).strip()
-        if not answer.isdigit():
-            raise StoreCopyError(f"stat on {target.ssh.host} answers with no size")
-        return int(answer)
-
-    def _remove(self, target: FilesystemScheme, *paths: str) -> None:
-        self._ssh.run(target.ssh, ["rm", "-f", "--", *paths])
-
-    def _clean_up(self, target: FilesystemScheme, *paths: str) -> None:
+    def _clean_up(self, target: FilesystemScheme, name: str) -> None:
         """As far as the host can be asked: a connection that broke is opened anew once."""
         with contextlib.suppress(StoreCutError):
-            return self._try_to_remove(target, *paths)
+            return self._try_to_remove(target, name)
         with contextlib.suppress(StoreCutError):
-            self._try_to_remove(target, *paths)
+            self._try_to_remove(target, name)
 
-    def _try_to_remove(self, target: FilesystemScheme, *paths: str) -> None:
+    def _try_to_remove(self, target: FilesystemScheme, name: str) -> None:
         try:
-            self._remove(target, *paths)
+            self._remove(target, name)
         except StoreCutError as error:
             LOG.info("asking %s again: %s", target.ssh.host, error)
             raise
@@ -190,23 +174,26 @@ class FilesystemDriver(CopyDriver):
             LOG.warning("what lies unfinished on %s cannot be removed: %s", target.ssh.host, error)
 
 
-class _Look:
-    """Asks once a second how large the target's file is, while it grows."""
+class _Ears:
+    """Hears the agent's reports while it works."""
 
-    def __init__(self, driver: FilesystemDriver, copy: StoreCopy, part: str, progress: Progress) -> None:
-        self._driver = driver
-        self._target = _folders(copy)[1]
-        self._part = part
+    def __init__(self, progress: Progress | None, heard: dict[str, Any]) -> None:
         self._progress = progress
-        self._next = driver._clock.monotonic() + _LOOK_SECONDS
+        self._heard = heard
 
-    def __call__(self) -> None:
-        self._progress.check()
-        if self._driver._clock.monotonic() < self._next:
-            return
-        with contextlib.suppress(StoreCopyError):  # the copy itself tells what is wrong
-            self._progress.report(bytes_done=self._driver.size_of(self._target, self._part))
-        self._next = self._driver._clock.monotonic() + _LOOK_SECONDS
+    def check(self) -> None:
+        if self._progress is not None:
+            self._progress.check()
+
+    def hear(self, line: str) -> None:
+        fields = parse_line(line)
+        self._heard.update(fields)
+        if self._progress is not None and isinstance(fields.get("bytes"), int):
+            self._progress.report(step=fields.get("step"), bytes_done=fields["bytes"])
+
+    def expect_done(self, ended: Finished, scheme: FilesystemScheme) -> None:
+        if ended.status or self._heard.get("done") is not True:
+            raise error_of(ended.status, ended.errors, what=f"the store on {scheme.ssh.host}")
 
 
 def _folders(copy: StoreCopy) -> tuple[FilesystemScheme, FilesystemScheme]:
@@ -216,12 +203,3 @@ def _folders(copy: StoreCopy) -> tuple[FilesystemScheme, FilesystemScheme]:
         if not _ID.match(each):
             raise StoreSourceMissingError("an image whose id is no UUID has no file")
     return copy.source, copy.target
-
-
-def _packed(source: FilesystemScheme, image_id: str, name: str) -> list[str]:
-    """Sends the file under another name, without its holes."""
-    return ["tar", "-C", source.datadir, "-h", "-S", "-cf", "-", f"--transform=s|^.*$|{name}|", "--", image_id]
-
-
-def _path(scheme: FilesystemScheme, name: str) -> str:
-    return f"{scheme.datadir.rstrip('/')}/{name}"

@@ -10,7 +10,7 @@ import yaml
 
 from glancesync.exceptions import ConfigurationError
 from glancesync.model.region import Region
-from glancesync.model.store import FilesystemScheme, HttpScheme
+from glancesync.model.store import FilesystemScheme, HttpScheme, PeerAccess
 from glancesync.stores.book import StoreBook
 from glancesync.stores.loader import load_stores
 from glancesync.stores.schema import SAMPLE
@@ -100,6 +100,13 @@ def test_a_name_of_a_region_says_more_than_an_address(tmp_path):
     assert (config.find(ONE), config.find(TWO).name) == (None, "a")
 
 
+def test_how_hosts_reach_one_another(tmp_path):
+    """Files that lie on the other host are not looked for here."""
+    found = load(tmp_path, entry(region="One", schemes=filesystem(
+        peer_key_file="/not/here", peer_known_hosts_file="/neither", peer_host="[::1]", peer_port=2200))).glances[0]
+    assert found.schemes[0].peer == PeerAccess(key_file="/not/here", known_hosts_file="/neither", host="::1", port=2200)
+
+
 def test_an_address_of_version_six_may_have_brackets(tmp_path):
     assert load(tmp_path, entry(service_ip="[::1]"), regions=[ONE, TWO]).find(TWO).name == "a"
 
@@ -133,6 +140,8 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
     ({"login_user": "-l"}, "login_user"), ({"login_user": "root x"}, "login_user"),
     ({"datadir": "relative"}, "datadir"), ({"datadir": "/a/../etc"}, "datadir"), ({"datadir": "/a\nb"}, "datadir"),
     ({"port": 0}, "port"), ({"port": "22"}, "port"), ({"cipher": "a;id"}, "cipher"),
+    ({"peer_key_file": "/k"}, "peer_known_hosts_file"), ({"peer_host": "-oProxyCommand=id"}, "peer_host"),
+    ({"peer_user": "a b"}, "peer_user"), ({"peer_port": 0}, "peer_port"),
     ({"jump_host": "-oProxyCommand=id"}, "jump_host"), ({"login_password_command": "id"}, "login_password_command"),
     ({"login_password": 123456}, "login_password"), ({"key_file": "/does/not/exist"}, "key_file"),
     ({"known_hosts_file": "/dev/null/x"}, "known_hosts_file"), ({"key_file": "/dev/null"}, "key_file"),
