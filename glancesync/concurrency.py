@@ -20,6 +20,7 @@ warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
 
 import eventlet  # noqa: E402
 import eventlet.event  # noqa: E402
+import eventlet.greenio  # noqa: E402
 import eventlet.greenpool  # noqa: E402
 import eventlet.greenthread  # noqa: E402
 import eventlet.hubs  # noqa: E402
@@ -219,6 +220,14 @@ def listen(host: str, port: int, backlog: int = 128) -> socket.socket:
     # reuse_port would let two servers share the port by mistake, each getting half of the requests.
     listener: socket.socket = eventlet.listen(address, family=family, backlog=backlog, reuse_port=False)
     return listener
+
+
+def take_socket(descriptor: int) -> socket.socket:
+    """A green socket over a descriptor that this process was started with. Children of this process do not get it."""
+    native = eventlet.patcher.original("socket").socket(fileno=descriptor)
+    native.set_inheritable(False)
+    taken: socket.socket = eventlet.greenio.GreenSocket(native)
+    return taken
 
 
 def _create_native_lock(handler: logging.Handler) -> None:

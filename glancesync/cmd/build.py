@@ -17,7 +17,6 @@ from keystoneauth1.session import Session
 from oslo_config import cfg
 from oslo_middleware.http_proxy_to_wsgi import OPTS as PROXY_OPTS
 from oslo_policy import policy
-from prometheus_client import CollectorRegistry
 
 from glancesync import __version__
 from glancesync.api.app import load_app
@@ -26,6 +25,7 @@ from glancesync.api.policies import new_enforcer
 from glancesync.clock import Clock, SystemClock
 from glancesync.cmd.hearing import new_feed
 from glancesync.cmd.outward import Outward, build_stages, keystone_of
+from glancesync.cmd.place import Place, server_name
 from glancesync.cmd.reload import Told, tell_clients, tell_timers
 from glancesync.concurrency import Doorbell
 from glancesync.conf import Settings, keystone, read_settings
@@ -34,6 +34,7 @@ from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, RegionUnavailableError
 from glancesync.metrics.collector import StateCollector
 from glancesync.metrics.counters import Counters
+from glancesync.metrics.processes import Here, SharedGauges, new_registries
 from glancesync.model.server import ServerIdentity
 from glancesync.model.task import Outcome
 from glancesync.regions.catalog import Catalog
@@ -98,6 +99,8 @@ class Server:
     streams: Streams
     feed: NotificationFeed | None
     app: Any
+    clock: Clock
+    show_here: Callable[[], None]
 
     def take_stores(self) -> None:
         """Put glance_store.yaml in force, once the regions are known. Raises ConfigurationError."""
@@ -105,15 +108,15 @@ class Server:
         self.stores.take(self.stores.read(self.settings.stores.config_file))
 
 
-def build(conf: cfg.ConfigOpts) -> Server:
-    """Raises ConfigurationError; connects to nothing."""
+def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
+    """Raises ConfigurationError; connects to nothing. `place`: for one of several processes."""
     live, clock = LiveSettings(read_settings(conf)), SystemClock()
     settings = live.sections  # each reading of them gives what is in force then
     database = Database(settings.server.connection)
     directory, clients, session = _directory(conf, settings, clock)
-    registry = CollectorRegistry()
-    counters = Counters(registry)
-    queue = TaskQueue(database, new_owner(socket.gethostname()), settings.worker)
+    registries = new_registries(several=place is not None)
+    counters = Counters(registries.counted, registries.told)
+    queue = TaskQueue(database, place.owner if place else new_owner(server_name(settings.server)), settings.worker)
     records = ReplicaRecords(database, clock)
     trust = SourceTrust(database=database, directory=directory, settings=settings.deletion, clock=clock)
     frozen = FrozenRegions(database, clock)
@@ -135,24 +138,27 @@ def build(conf: cfg.ConfigOpts) -> Server:
     converger = Converger(context, executor)
     health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
-                    random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters)
+                    random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters,
+                    recovers=place is None)
     doorbell, scrub_bell = Doorbell(), Doorbell()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
                       request_reconcile=doorbell.ring, health=health, frozen=frozen, shortcut=shortcut)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
     streams = Streams(source=service, clock=clock, most=settings.web.max_streams,
                       guard=worker.guard)
-    registry.register(StateCollector(
+    here = Here(running=lambda: worker.running, internal_errors=lambda: worker.internal_errors,
+                listeners=lambda: streams.listeners)
+    registries.told.register(StateCollector(
         source=service, clock=clock, cache_seconds=lambda: settings.metrics.cache_seconds,
-        running=lambda: worker.running, internal_errors=lambda: worker.internal_errors,
-        listeners=lambda: streams.listeners))
+        here=None if place else here))
     parts = _parts(conf, service, lambda enforcer: Outward(
         settings=settings, identity=keystone_of(session, conf.keystone.read_timeout_seconds), enforcer=enforcer,
-        streams=streams, registry=registry, clock=clock,
+        streams=streams, registry=registries.told, clock=clock,
         trusts_proxy=conf.oslo_middleware.enable_proxy_headers_parsing), settings)
     return Server(
         live=live, settings=settings,
-        told=[tell_timers(doorbell.ring, scrub_bell.ring), tell_clients(clients, session, _connections),
+        told=[*([tell_timers(doorbell.ring, scrub_bell.ring)] if place is None or place.is_first else []),
+              tell_clients(clients, session, _connections),
               lambda _before, _after: parts.enforcer.load_rules(True)],
         stores=stores, drivers=drivers,
         database=database, directory=directory, queue=queue, worker=worker, service=service,
@@ -174,7 +180,8 @@ def build(conf: cfg.ConfigOpts) -> Server:
             name=queue.owner, host=socket.gethostname(), pid=os.getpid(), version=__version__)),
         streams=streams,
         feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
-        app=load_app(parts, _paste_file(conf, settings)))
+        app=load_app(parts, _paste_file(conf, settings)),
+        clock=clock, show_here=SharedGauges(registries.counted, here).show if place else lambda: None)
 
 
 def _drivers(settings: Settings, clock: Clock) -> dict[str, CopyDriver]:

@@ -6,68 +6,42 @@ import logging
 import os
 import signal
 import socket
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from oslo_config import cfg
-from oslo_log import log
 
 from glancesync import __version__, concurrency, serving
-from glancesync import conf as options
 from glancesync.cmd.build import Server, build
-from glancesync.cmd.listener import listen
-from glancesync.cmd.logs import make_inert
-from glancesync.cmd.notify import Notifier
+from glancesync.cmd.logs import arrange_logs
+from glancesync.cmd.place import Place
 from glancesync.cmd.reload import Reloader, prepare_stores
+from glancesync.cmd.standing import Standing
 from glancesync.cmd.starting import StartGate
-from glancesync.db.alone import SoleUse
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
-from glancesync.model.text import inert
 
 LOG = logging.getLogger(__name__)
-_PROG = "glance-sync"
-_DESCRIPTION = ("The sync server: stays in the foreground and keeps the images of all regions in line until SIGTERM. "
-                "Its configuration is looked for in ~/.glance-sync, ~, /etc/glance-sync and /etc (glance-sync.conf), "
-                "unless --config-file names it; `glance-sync-manage config show` prints what it comes to.")
-_EPILOG = "Exit status: 0 stopped by a signal, 1 cannot start or go on, 2 wrong usage or configuration."
 _START_RETRY_SECONDS = 3.0
 _TURN_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
 
 
-def run(arguments: Sequence[str]) -> int:
-    """0 after a stop by signal, 2 when the configuration is wrong, 1 when the server cannot start or go on."""
-    try:
-        conf = options.parse(arguments, prog=_PROG, description=_DESCRIPTION, epilog=_EPILOG)
-        log.setup(conf, _PROG, version=__version__)
-        arrange_logs(conf)
-        server = build(conf)
-        server.stores.read(server.settings.stores.config_file)  # what is wrong with it refuses the start at once
-        reloader = Reloader(arguments=arguments, prog=_PROG, conf=conf, live=server.live,
-                            prepared=[prepare_stores(server.stores)],
-                            told=[*server.told, lambda _before, _after: arrange_logs(conf)])
-        return _Daemon(server, reloader, Notifier(os.environ)).run()
-    except ConfigurationError as error:
-        print(f"glance-sync: {inert(str(error))}", file=sys.stderr)
-        return 2
-    except GlanceSyncError as error:
-        print(f"glance-sync: {inert(str(error))}", file=sys.stderr)
-        return 1
-
-
-def arrange_logs(conf: cfg.ConfigOpts) -> None:
-    """One line per outcome is for everybody, one per request for who asks for it. Nobody's text steers a terminal."""
-    make_inert(logging.getLogger())
-    logging.getLogger("glancesync.access").setLevel(logging.DEBUG if conf.debug else logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    # It warns at each start of what an operator cannot change or need not.
-    logging.getLogger("keystonemiddleware").setLevel(logging.WARNING if conf.debug else logging.ERROR)
+def serve(conf: cfg.ConfigOpts, arguments: Sequence[str], *, prog: str, place: Place | None) -> int:
+    """0 after a stop by signal, 1 when the server cannot go on. `place`: this is one of several processes. Raises
+    ConfigurationError, and NotReadyError when it cannot start."""
+    server = build(conf, place)
+    server.stores.read(server.settings.stores.config_file)  # what is wrong with it refuses the start at once
+    reloader = Reloader(arguments=arguments, prog=prog, conf=conf, live=server.live,
+                        prepared=[prepare_stores(server.stores)],
+                        told=[*server.told, lambda _before, _after: arrange_logs(conf)])
+    return _Daemon(server, reloader, Standing(server.settings.server, place, os.environ)).run()
 
 
 class _Daemon:
-    def __init__(self, server: Server, reloader: Reloader, notifier: Notifier) -> None:
+    def __init__(self, server: Server, reloader: Reloader, standing: Standing) -> None:
         self._server = server
         self._reloader = reloader
-        self._notifier = notifier
+        self._standing = standing
+        self._notifier = standing.notifier
         self._gate = StartGate(server.app)
         self._bell = concurrency.Doorbell()
         self._signals = 0
@@ -81,18 +55,18 @@ class _Daemon:
         signal.signal(signal.SIGHUP, self._on_hangup)
         server = self._server
         server.database.open()
-        alone = SoleUse(server.settings.server.connection)
-        alone.take()
-        listener = listen(server.settings.server)
-        api = concurrency.spawn(self._serve, listener)
+        listener = self._standing.take()
+        self._standing.when_orphaned(self._on_orphaned)
+        api = concurrency.spawn(self._serve, listener) if self._standing.answers_early else None
         threads: list[concurrency.GreenThread] = []
         if self._wait_for_regions():
             threads = self._start()
-            LOG.info("glance-sync %s serves on %s:%d", __version__, *listener.getsockname()[:2])
+            api = api or concurrency.spawn(self._serve, listener)
+            LOG.info("glance-sync %s %s %s:%d", __version__, self._standing.words, *listener.getsockname()[:2])
             self._notifier.ready(self._describe())
             self._go_on()
         self._stop(listener, api, threads)
-        alone.release()
+        self._standing.release()
         return 1 if self._ended else 0
 
     def _start(self) -> list[concurrency.GreenThread]:
@@ -100,21 +74,22 @@ class _Daemon:
         server.region_timer.run_once()  # before anything is queued under a name that a region did not have before
         server.freeze_timer.run_once()  # nor is anything written to what was frozen before
         server.directory.before_change(server.region_watch.write_down)
-        threads = [concurrency.spawn(server.worker.run_forever),
-                   concurrency.spawn(server.reconcile_timer.run_forever),
-                   concurrency.spawn(server.region_timer.run_forever),
-                   concurrency.spawn(server.scrub_timer.run_forever),
-                   concurrency.spawn(server.purge_timer.run_forever),
-                   concurrency.spawn(server.prober.run_forever),
-                   concurrency.spawn(server.freeze_timer.run_forever),
-                   concurrency.spawn(server.fill_timer.run_forever),
-                   concurrency.spawn(server.presence.run_forever)]
-        if server.feed is not None:
-            threads.append(concurrency.spawn(server.feed.run_forever))
+        threads = [concurrency.spawn(loop) for loop in self._loops()]
         for thread in threads:
             thread.link(self._on_end)
         self._gate.open()
         return threads
+
+    def _loops(self) -> list[Callable[[], None]]:
+        """The worker first. Of several processes one alone compares, fills, scrubs, forgets and listens by itself."""
+        server = self._server
+        each = [server.worker.run_forever, server.region_timer.run_forever, server.prober.run_forever,
+                server.freeze_timer.run_forever, server.presence.run_forever]
+        if not self._standing.is_first:
+            return [*each, server.reconcile_timer.run_when_asked]
+        feed = [server.feed.run_forever] if server.feed is not None else []
+        return [*each, server.reconcile_timer.run_forever, server.scrub_timer.run_forever,
+                server.purge_timer.run_forever, server.fill_timer.run_forever, *feed]
 
     def _go_on(self) -> None:
         """Until a signal, or the end of a part that must not end. Each turn shows that the hub turns."""
@@ -126,6 +101,7 @@ class _Daemon:
             if watchdog:
                 self._notifier.alive()
             self._notifier.status(self._describe())
+            self._server.show_here()
             self._bell.wait(turn)
 
     def _reload(self) -> None:
@@ -169,6 +145,12 @@ class _Daemon:
             concurrency.spawn(self._server.worker.stop, 0)
         self._bell.ring()
 
+    def _on_orphaned(self) -> None:
+        """Nobody is left who would start this process again, or tell it to end: another server may wait for its end."""
+        self._ended = "the process that started it is gone"
+        self._on_signal(signal.SIGTERM, None)
+        concurrency.spawn(self._server.worker.stop, 0)
+
     def _on_hangup(self, _number: int, _frame: object) -> None:
         self._reloads = True
         self._bell.ring()
@@ -185,10 +167,11 @@ class _Daemon:
             LOG.exception("a part of the server ended")
         self._bell.ring()
 
-    def _stop(self, listener: socket.socket, api: concurrency.GreenThread,
+    def _stop(self, listener: socket.socket, api: concurrency.GreenThread | None,
               threads: list[concurrency.GreenThread]) -> None:
         self._stopping = True
         seconds = self._server.settings.server.graceful_shutdown_seconds
+        deadline = self._server.clock.monotonic() + seconds
         if self._ended:
             LOG.error("stopping, because a part of the server ended by itself: %s", self._ended)
         LOG.info("stopping: nothing new is started, what runs may take %d s more", seconds)
@@ -197,13 +180,20 @@ class _Daemon:
             self._server.presence.stopping()
         listener.close()
         self._server.streams.stop()
-        concurrency.kill(api)
+        if api is not None:
+            concurrency.kill(api)
         for thread in threads[1:]:
             concurrency.kill(thread)
         self._server.worker.stop(seconds)
+        self._let_answers_end(api, deadline)
         for driver in self._server.drivers.values():
             driver.close()
         if threads:
             self._server.presence.leave()
         self._server.database.close()
         LOG.info("stopped")
+
+    def _let_answers_end(self, api: concurrency.GreenThread | None, deadline: float) -> None:
+        """Requests that are being answered: what was done for them would look to their callers as if it had failed."""
+        while api is not None and not api.dead and self._signals < 2 and self._server.clock.monotonic() < deadline:
+            concurrency.sleep(_LOOK_SECONDS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 
+from oslo_config import cfg
+
 from glancesync.model.about import current
 from glancesync.model.text import inert
 
@@ -33,3 +35,12 @@ def make_inert(logger: logging.Logger) -> None:
     for handler in logger.handlers:
         if not isinstance(handler.formatter, InertFormatter):
             handler.setFormatter(InertFormatter(handler.formatter or logging.Formatter()))
+
+
+def arrange_logs(conf: cfg.ConfigOpts) -> None:
+    """One line per outcome is for everybody, one per request for who asks for it. Nobody's text steers a terminal."""
+    make_inert(logging.getLogger())
+    logging.getLogger("glancesync.access").setLevel(logging.DEBUG if conf.debug else logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It warns at each start of what an operator cannot change or need not.
+    logging.getLogger("keystonemiddleware").setLevel(logging.WARNING if conf.debug else logging.ERROR)

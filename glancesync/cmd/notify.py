@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells systemd (Type=notify) how the server is. Used by the daemon.
+"""Tells systemd (Type=notify) how the server is. Used by the daemon, and by the parent of several processes.
 
 The protocol is a datagram to the socket that NOTIFY_SOCKET names; the libraries for it are without a release for
-years, or need C. Without NOTIFY_SOCKET nothing is sent.
+years, or need C. Without NOTIFY_SOCKET nothing is sent. One of several processes says the same to its parent.
 """
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from glancesync import concurrency
 
@@ -20,9 +21,13 @@ _PAUSE_SECONDS = 0.02
 
 
 class Notifier:
-    """`environment` is the process's. A socket that does not answer is no reason to fail: it is logged once."""
+    """`environment` is the process's; everything goes into the `channel` where there is one. A socket that does not
+    answer is no reason to fail: it is logged once."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], channel: socket.socket | None = None) -> None:
+        self._channel = channel
+        if channel is not None:
+            channel.setblocking(False)
         name = environment.get("NOTIFY_SOCKET", "")
         # systemd writes a socket of the abstract namespace with an @ for its leading zero byte.
         self._address = "\0" + name[1:] if name.startswith("@") else name
@@ -33,7 +38,7 @@ class Notifier:
     @property
     def wanted(self) -> bool:
         """Whether somebody listens."""
-        return bool(self._address)
+        return bool(self._address or self._channel)
 
     def ready(self, status: str) -> None:
         """The start is over, or a reload."""
@@ -45,6 +50,11 @@ class Notifier:
         if status != self._status:
             self._status = status
             self._send(f"STATUS={status}")
+
+    def serves(self, status: str) -> None:
+        """As `ready`, where that was not said last: after a reload, and when the status is another one."""
+        if status != self._status:
+            self.ready(status)
 
     def starting(self, status: str, seconds: float) -> None:
         """The start goes on and takes up to so many seconds more before the next word of it."""
@@ -65,29 +75,35 @@ class Notifier:
         self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
-        if not self._address:
+        if not self.wanted:
             return
         try:
+            if self._channel is not None:
+                _put(partial(self._channel.send, message.encode()))
+                return
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
                 sender.setblocking(False)
-                self._put(sender, message.encode())
+                _put(partial(sender.sendto, message.encode(), self._address))
         except OSError as error:
             if not self._told_failure:
                 self._told_failure = True
-                LOG.warning("systemd cannot be notified at %s: %s", self._address.replace("\0", "@"), error)
+                whom = f"systemd cannot be notified at {self._address}" if self._channel is None \
+                    else "the process that started this one cannot be told how it is"
+                LOG.warning("%s: %s", whom.replace("\0", "@"), error)
 
-    def _put(self, sender: socket.socket, message: bytes) -> None:
-        """Where systemd is behind with reading, the socket calls itself writable and takes nothing: a green
-        `sendto()` with a timeout would try for ever."""
-        deadline = time.monotonic() + _SEND_SECONDS
-        while True:
-            try:
-                sender.sendto(message, self._address)
-                return
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise
-            concurrency.sleep(_PAUSE_SECONDS)
+
+def _put(send: Callable[[], object]) -> None:
+    """Where systemd is behind with reading, the socket calls itself writable and takes nothing: a green
+    `sendto()` with a timeout would try for ever."""
+    deadline = time.monotonic() + _SEND_SECONDS
+    while True:
+        try:
+            send()
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+        concurrency.sleep(_PAUSE_SECONDS)
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float | None:

@@ -10,9 +10,9 @@ def main(arguments: list[str] | None = None) -> int:
     from glancesync import concurrency
 
     concurrency.monkey_patch()
-    from glancesync.cmd import daemon
+    from glancesync.cmd import launch
 
-    return daemon.run(sys.argv[1:] if arguments is None else arguments)
+    return launch.run(sys.argv[1:] if arguments is None else arguments)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,10 @@ OPTS = [
                             "others put TLS before it."),
     cfg.PortOpt("bind_port", default=9595, min=1, help="TCP port the API listens on."),
     cfg.IntOpt("backlog", default=4096, min=1, help="Connections the kernel may hold before they are accepted."),
+    cfg.IntOpt("workers", default=1, min=1, max=256,
+               help="Server processes on this host, which share the port, the queue and the work: set it to the number "
+                    "of cores when one process keeps a core busy. Each has limits of its own: max_tasks, "
+                    "max_tasks_per_region and max_connections count per process. 1: no further process is started."),
     cfg.StrOpt("api_paste_config", default="glance-sync-paste.ini",
                help="Paste file with the API's pipeline; a relative name is looked up beside the configuration file, "
                     "then in the package."),
@@ -22,7 +26,7 @@ OPTS = [
 DATABASE_OPTS = [
     cfg.StrOpt("connection", default="sqlite:////var/lib/glance-sync/glance-sync.db", secret=True,
                help="SQLAlchemy URL of the database that holds tasks and replica records. SQLite (an absolute path, "
-                    "four slashes) serves one server process."),
+                    "four slashes) serves the processes of one server."),
 ]
 
 
@@ -31,6 +35,7 @@ class ServerSettings:
     bind_host: str
     bind_port: int
     backlog: int
+    workers: int = 1
     api_paste_config: str
     graceful_shutdown_seconds: int
     connection: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One server process for one SQLite file. Called by the daemon at its start."""
+"""One server for one SQLite file. Called by the daemon at its start, or by the process that starts several."""
 from __future__ import annotations
 
 import fcntl
@@ -11,7 +11,8 @@ from glancesync.exceptions import NotReadyError
 
 
 class SoleUse:
-    """Held until `release`, or until the process ends in whatever way: the kernel gives the lock back.
+    """Held until `release`, or until the process ends in whatever way: the kernel gives the lock back. A process that
+    was started with `descriptor` holds it too.
 
     Other databases are shared by several servers; nothing is locked there.
     """
@@ -34,6 +35,11 @@ class SoleUse:
             raise NotReadyError(f"another glance-sync works with the database that {self._path} belongs to; SQLite "
                                 "serves one server: stop the other, or use PostgreSQL or MariaDB") from None
         self._descriptor = descriptor
+
+    @property
+    def descriptor(self) -> int | None:
+        """To be handed to processes that work with the database as well; None where nothing is locked."""
+        return self._descriptor
 
     def release(self) -> None:
         descriptor, self._descriptor = self._descriptor, None

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 
 from glancesync.clock import Clock
 from glancesync.exceptions import GlanceSyncError
+from glancesync.metrics.processes import Here
 from glancesync.model.server import ServerState
 from glancesync.regions.breaker import BreakerState
 from glancesync.service.statistics import Statistics
@@ -32,18 +33,15 @@ class StatisticsSource(Protocol):
 
 class StateCollector:
     """Counts at most every `cache_seconds`, and more rarely where counting takes long. Where the database does not
-    answer, `glance_sync_up` is 0 and the other numbers are left out rather than told wrong."""
+    answer, `glance_sync_up` is 0 and the other numbers are left out rather than told wrong. `here` is None where
+    several processes share what they tell of themselves (metrics.processes)."""
 
     def __init__(self, *, source: StatisticsSource, clock: Clock, cache_seconds: Callable[[], float],
-                 running: Callable[[], int], internal_errors: Callable[[], int], listeners: Callable[[], int]) -> None:
+                 here: Here | None) -> None:
         self._source = source
         self._clock = clock
         self._cache_seconds = cache_seconds
-        self._here = (
-            ("glance_sync_running_tasks", "Tasks that run in this process.", running),
-            ("glance_sync_internal_errors", "Errors since the start that nobody foresaw; see the log.",
-             internal_errors),
-            ("glance_sync_web_listeners", "Browsers that are sent live progress.", listeners))
+        self._here = here.rows() if here else ()
         self._counted: list[Metric] = []
         self._next_at = float("-inf")
 
@@ -53,7 +51,7 @@ class StateCollector:
 
     def collect(self) -> Iterator[Metric]:
         """Called by prometheus_client at each scrape."""
-        for name, text, ask in self._here:
+        for name, text, ask, _mode in self._here:
             yield GaugeMetricFamily(name, text, value=ask())
         yield from self._counts()
 

@@ -16,8 +16,10 @@ class Counters:
     """A RunWatch and a Meter over the registry given. Labels are names of regions, states and codes, never an image,
     a user or a project: their number stays small and nothing private is told."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        Info("glance_sync_build", "The version of this server.", registry=registry).info({"version": __version__})
+    def __init__(self, registry: CollectorRegistry, told: CollectorRegistry | None = None) -> None:
+        """`told`: the registry that is shown, where several processes count into one each."""
+        Info("glance_sync_build", "The version of this server.",
+             registry=told or registry).info({"version": __version__})
         self._runs = Counter("glance_sync_runs", "Runs of tasks that ended, by the task's state and reason then.",
                              ("region", "trigger", "state", "reason_code"), registry=registry)
         self._failures = Counter("glance_sync_failures", "Runs that ended in an error which is no mere waiting.",

@@ -48,13 +48,19 @@ class ReconcileTimer:
         self._seen: dict[str, float] = {}
 
     def run_forever(self) -> None:
-        delay = 0.0 if self._settings.reconcile_at_start else self._interval()
+        self._run(0.0 if self._settings.reconcile_at_start else self._interval(), self._interval)
+
+    def run_when_asked(self) -> None:
+        """As `run_forever`, only when somebody asks: another process does the rest."""
+        self._run(_NEVER_SECONDS, lambda: _NEVER_SECONDS)
+
+    def _run(self, delay: float, interval: Callable[[], float]) -> None:
         soon = _RETRY_SECONDS
         while True:
             if self._doorbell.wait(delay):
                 self._seen.clear()  # whoever rings has a reason to look at everything
             if self._guard("compare all images", self.run_once) is True:
-                delay, soon = self._interval(), _RETRY_SECONDS
+                delay, soon = interval(), _RETRY_SECONDS
             else:  # a region that is away for days must not have all others listed again and again
                 delay, soon = min(soon, self._interval()), min(2 * soon, _RETRY_MOST_SECONDS)
 

@@ -278,12 +278,17 @@ class TaskQueue:
     def recover(self) -> list[Task]:
         """At the start: give back at once what an earlier incarnation of this server left running.
 
-        SQLite serves one server process, so everything that runs and is not ours is such a remainder. Where several
-        share a database nobody can tell a remainder from what a living server of the same host runs: its lease tells.
+        SQLite serves one server, so everything that runs and is not ours is such a remainder (where it has several
+        processes, their parent asks, before it starts them). Where several servers share a database nobody can tell a
+        remainder from what a living server of the same host runs: its lease tells.
         """
         if not self._database.is_sqlite:
             return []
         return self._database.run(settle.take_back, tasks.c.owner != self._owner)
+
+    def give_back(self, owner: str) -> list[Task]:
+        """Give back at once what a process left running that is known to have ended; the tasks as they were."""
+        return self._database.run(settle.take_back, tasks.c.owner == owner)
 
     def _mine(self, task: Task) -> sa.ColumnElement[bool]:
         return (tasks.c.id == task.id) & _RUNNING & (tasks.c.owner == self._owner) & (tasks.c.fence == task.fence)

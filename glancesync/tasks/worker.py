@@ -46,15 +46,17 @@ _SIBLING_LOOKS = 20
 
 class Worker:
     """One per server process. `random` gives numbers from 0 to 1. Without a `gate` every region gets what fits; the
-    `watch` is told of each run."""
+    `watch` is told of each run. `recovers`: whether it takes back what an earlier incarnation of the server left; not
+    where another process did before this one began."""
 
     def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome],  # noqa: PLR0913 - by name
                  settings: WorkerSettings, clock: Clock, random: Callable[[], float], gate: Gate | None = None,
-                 watch: RunWatch | None = None) -> None:
+                 watch: RunWatch | None = None, recovers: bool = True) -> None:
         self._queue = queue
         self._settings = settings
         self._clock = clock
         self._random = random
+        self._recovers = recovers
         self._gate = gate or OpenGate()
         self._runner = Runner(queue=queue, run=run, settings=settings, clock=clock, gate=self._gate,
                               watch=watch or NoWatch())
@@ -94,7 +96,8 @@ class Worker:
             keeper.start()
         try:
             beating = spawn(self._repeat, "keep the leases", self.beat, self._beat_seconds, self._stopped)
-            self._recover()
+            if self._recovers:
+                self._recover()
             sweeping = spawn(self._repeat, "sweep the queue", self.sweep, self._sweep_seconds, self._stopping)
             while not self._stopping.ready():
                 self._claim_or_wait()

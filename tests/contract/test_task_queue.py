@@ -359,6 +359,15 @@ class TestLease:
         with pytest.raises(LeaseLostError):
             queue.finish(left, DONE)
 
+    def test_what_an_ended_process_ran_is_given_back_at_once(self, queue: TaskQueue, other: TaskQueue) -> None:
+        submit(queue, *new_pairs(2, "R1"))
+        left, kept = claim_one(queue), claim_one(other)
+        assert [task.id for task in other.give_back(str(left.owner))] == [left.id]
+        other.ensure_lease(kept)
+        assert claim_one(other).id == left.id
+        with pytest.raises(LeaseLostError):
+            queue.finish(left, DONE)
+
     def test_progress_is_seen(self, queue: TaskQueue) -> None:
         submit(queue, *new_pairs(1, "R1"))
         task = claim_one(queue)

@@ -62,3 +62,25 @@ def test_without_systemd_nothing_is_sent(monkeypatch):
 ])
 def test_whom_systemd_watches(environment, seconds):
     assert Notifier(environment).watchdog_seconds == seconds
+
+
+def test_one_of_several_tells_its_parent_alone():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        notifier = Notifier({"NOTIFY_SOCKET": "/not/this"}, channel=ours)
+        notifier.ready("serves")
+        notifier.serves("serves")
+        notifier.serves("serves less")
+        theirs.settimeout(5)
+        assert [theirs.recv(4096), theirs.recv(4096)] == [b"READY=1\nSTATUS=serves", b"READY=1\nSTATUS=serves less"]
+
+
+def test_a_parent_that_is_gone_is_told_once(caplog):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.close()
+    with ours, caplog.at_level(logging.WARNING):
+        notifier = Notifier({}, channel=ours)
+        notifier.ready("x")
+        notifier.alive()
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "the process that started this one cannot be told how it is"]

@@ -24,6 +24,7 @@ from glancesync.filter.backlog import Depth
 from glancesync.filter.status import Counters as OutboxCounters
 from glancesync.metrics.collector import StateCollector
 from glancesync.metrics.counters import Counters
+from glancesync.metrics.processes import Here
 from glancesync.metrics.stage import MetricsStage, may_read
 from glancesync.service.statistics import DueTasks, Statistics
 from tests.unit.api.fakes import OWN_IMAGE, new_task
@@ -79,8 +80,8 @@ def registry(source: Source, clock: ManualClock) -> CollectorRegistry:
     counters.copied(driver="stream", source="One", target="Two", size=1000, seconds=0.5)
     counters.attempted(driver="stream", source="One", target="Two", code="transfer_failed")
     counters.came_in_sync("Two", 3.0)
-    found.register(StateCollector(source=source, clock=clock, cache_seconds=lambda: 5.0, running=lambda: 4,
-                                  internal_errors=lambda: 0, listeners=lambda: 2))
+    found.register(StateCollector(source=source, clock=clock, cache_seconds=lambda: 5.0, here=Here(
+        running=lambda: 4, internal_errors=lambda: 0, listeners=lambda: 2)))
     return found
 
 

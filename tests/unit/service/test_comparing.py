@@ -55,6 +55,22 @@ def test_a_region_that_stays_away_does_not_have_all_others_listed_every_half_min
     assert waits_of(cloud, Bell(8)) == [0, 30, 60, 120, 240, 480, 600, 600]
 
 
+def test_a_process_that_is_not_the_first_compares_when_somebody_asks(cloud):
+    class Asked(Bell):
+        def wait(self, seconds):
+            super().wait(seconds)
+            return len(self.waits) == 1
+
+    settings = ReconcileSettings(reconcile_at_start=True, reconcile_interval_seconds=600)
+    bell, passes = Asked(2), []
+    timer = ReconcileTimer(service=cloud.service, settings=settings, clock=cloud.clock, doorbell=bell,
+                           guard=lambda _doing, function: passes.append(function()) or passes[-1])
+    with pytest.raises(End):
+        timer.run_when_asked()
+    assert passes == [True]
+    assert min(bell.waits) > 1e6
+
+
 def test_after_a_whole_comparison_the_first_repetition_is_soon_again(cloud):
     def fail_but_in_the_third():
         cloud.two.faults.__init__()

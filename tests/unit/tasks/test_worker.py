@@ -317,6 +317,28 @@ def test_run_forever_runs_what_is_rung_and_ends_when_stopped(bench: Bench) -> No
     assert bench.queue.counts()[TaskState.DONE] == 1
 
 
+@pytest.mark.parametrize("recovers", [True, False])
+def test_what_another_process_runs_is_taken_back_by_who_may(bench: Bench, recovers: bool) -> None:
+    """On SQLite whatever runs elsewhere counts as left over, unless other processes of this server may run it."""
+    bench.submit(*new_pairs(1, "R1"))
+    other = new_queue(bench.database, "other", SETTINGS)
+    [task] = other.claim(lambda _region: 1, 1)
+    ran: list[str] = []
+
+    def run(handle: TaskHandle) -> Outcome:
+        ran.append(handle.task.id)
+        return DONE
+
+    worker = Worker(queue=bench.queue, run=run, settings=SETTINGS, clock=bench.clock, random=lambda: 0.5,
+                    recovers=recovers)
+    loop = concurrency.spawn(worker.run_forever)
+    concurrency.sleep(0.05)
+    worker.stop(1)
+    with concurrency.Timeout(5):
+        loop.wait()
+    assert ran == ([task.id] if recovers else [])
+
+
 class Steps:
     """Runs that end one by one, when the test says."""
 
