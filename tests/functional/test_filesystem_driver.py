@@ -2,13 +2,10 @@
 """The filesystem driver between real sshd processes: what it copies, and what each fault becomes."""
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,53 +13,17 @@ from typing import Any
 import pytest
 
 from glancesync import exceptions as errors
-from glancesync.clock import SystemClock
-from glancesync.model.image import Digest
-from glancesync.model.store import FilesystemScheme, PeerAccess
+from glancesync.model.store import PeerAccess
 from glancesync.stores.driver import StoreCopy
 from glancesync.stores.drivers.filesystem import FilesystemDriver
-from glancesync.stores.loading import DriverOptions, load_drivers
 from tests.fixtures.polling import eventually
 from tests.fixtures.small_disk import mounted
 from tests.fixtures.sshd import Sshd, account, running, two_hosts
+from tests.fixtures.store_copies import DATA, ID, REPLICA, Watch, driver, job, options
 
-__all__ = ["account", "two_hosts"]
+__all__ = ["account", "driver", "options", "two_hosts"]
 
-ID = "0a1b2c3d-0000-4000-8000-00000000000a"
-REPLICA = "0a1b2c3d-0000-4000-8000-00000000000b"
-DATA = secrets.token_bytes(3_000_000)
 BIG = 200 * len(DATA)
-
-
-class Watch:
-    """A task's handle. `on_look` runs at each look and may raise."""
-
-    def __init__(self, on_look: Callable[[], None] = lambda: None) -> None:
-        self.check = on_look
-        self.seen: list[int] = []
-
-    def report(self, step: str | None = None, bytes_done: int | None = None, bytes_total: int | None = None) -> None:
-        if bytes_done is not None:
-            self.seen.append(bytes_done)
-
-
-@pytest.fixture
-def options() -> dict[str, Any]:
-    return {"timeout": 60.0, "tries": 1}
-
-
-@pytest.fixture
-def driver(options: dict[str, Any]) -> Iterator[FilesystemDriver]:
-    made = load_drivers(DriverOptions(clock=SystemClock(), copy_timeout_seconds=lambda: options["timeout"],
-                                      shell_tries=lambda: options["tries"]))["filesystem"]
-    assert isinstance(made, FilesystemDriver)
-    yield made
-    made.close()
-
-
-def job(source: FilesystemScheme, target: FilesystemScheme, data: bytes = DATA, **changes: Any) -> StoreCopy:
-    return replace(StoreCopy(image_id=ID, replica_id=REPLICA, size=len(data), source=source, target=target,
-                             digest=Digest(algorithm="sha512", value=hashlib.sha512(data).hexdigest())), **changes)
 
 
 def test_bytes_owner_mode_and_the_shared_connection(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:

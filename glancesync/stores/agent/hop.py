@@ -37,7 +37,7 @@ class Hop:
     """A request that another host works on; its output is `output`."""
 
     def __init__(self, hop: Request, what: str) -> None:
-        wanted = {"version": VERSION, "do": what, "folder": hop["folder"], "name": hop.get("name")}
+        wanted = {"version": VERSION, "do": what, "folder": hop["folder"], "name": hop.get("name") or ""}
         command = " ".join(map(shlex.quote, invocation(wanted)))
         self._start([*hop_arguments(hop), "--", hop["host"], command])
 

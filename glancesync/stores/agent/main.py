@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent's entry: one request, one report.
 
-    glance-sync-store-shell REQUEST        do it; REQUEST is JSON
+    glance-sync-store-shell REQUEST                  do it; REQUEST is JSON
+    glance-sync-store-shell --print                  print the agent as one file that needs python3 alone
+    glance-sync-store-shell --folder DIR [--folder DIR ...] [--read-only]
+            [--peer-key-file FILE --peer-known-hosts-file FILE --peer HOST ...]
+                                                     the forced command of an account: what SSH_ORIGINAL_COMMAND asks
 
 Reports are JSON objects, a line each, on the output (but for `send`, whose output is the bytes); what goes wrong is one
 on stderr, with exit status 3. Where the input is no stream of bytes its end means that nobody waits any more.
@@ -20,6 +24,8 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from glancesync.stores.agent import moves
+from glancesync.stores.agent.bundle import script
+from glancesync.stores.agent.confined import clean_environment, read_limits, select_permitted
 from glancesync.stores.agent.files import Part, remove
 from glancesync.stores.agent.hop import Hop
 from glancesync.stores.agent.taker import Taker
@@ -31,10 +37,20 @@ _COPIES: dict[str, Callable[[Request, Part], None]] = {
     "receive": moves.receive, "pull": moves.pull, "clone": moves.clone}
 
 
+def entry() -> None:
+    """The installed command."""
+    sys.exit(main(sys.argv[1:]))
+
+
 def main(arguments: Sequence[str]) -> int:
     """The exit status."""
     try:
-        run(read_request(arguments[0] if len(arguments) == 1 else ""))
+        if list(arguments) == ["--print"]:
+            sys.stdout.write(script())
+        elif arguments and arguments[0].startswith("--"):
+            _run_confined(arguments)
+        else:
+            run(read_request(arguments[0] if len(arguments) == 1 else ""))
     except Failure as failure:
         return _tell(failure)
     except BrokenPipeError:
@@ -49,6 +65,18 @@ def _tell(failure: Failure) -> int:
         sys.stderr.write(json.dumps(failure.fields) + "\n")
         sys.stderr.flush()
     return FAILED
+
+
+def _run_confined(arguments: Sequence[str]) -> None:
+    limits = read_limits(arguments)
+    found = select_permitted(limits, os.environ.get("SSH_ORIGINAL_COMMAND", ""))
+    environment = clean_environment(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    if isinstance(found, list):
+        os.execvp(found[0], found)  # noqa: S606 # nosec B606 - a list, put together anew
+    elif found is not None:
+        run(found)
 
 
 def run(request: Request) -> None:
@@ -112,3 +140,7 @@ def _check(folder: str) -> None:
         part.abandon()
     say(free=found.f_bavail * found.f_frsize, trial=_TRIAL_BYTES, seconds=time.monotonic() - started,
         rsync=shutil.which("rsync") is not None)
+
+
+if __name__ == "__main__":
+    entry()

@@ -14,6 +14,8 @@ VERSION = 1
 READS = frozenset({"hello", "send"})
 WRITES = frozenset({"receive", "pull", "clone", "remove", "reach", "check"})
 ID = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+HASHES = frozenset({"sha512", "sha384", "sha256", "sha1", "md5"})
+_WORD = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%@,+-]*\Z")
 _NAME = re.compile(ID + r"\Z")
 _KINDS: dict[int, str] = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "full"),
@@ -62,4 +64,23 @@ def read_request(text: str) -> Request:
     folder = request.get("folder")
     if request.get("do") not in READS | WRITES or not isinstance(folder, str) or not folder.startswith("/"):
         raise Failure("refused", "this is no request")
+    _check_fields(request)
     return request
+
+
+def _check_fields(request: Request) -> None:
+    """Whatever has a wrong type is refused before anything is done."""
+    size, digest, hop = request.get("size", 0), request.get("digest"), request.get("hop")
+    well = type(size) is int and size >= 0 and all(
+        isinstance(request.get(key, ""), str) for key in ("name", "source", "source_name", "base"))
+    if digest is not None:
+        well = well and isinstance(digest, dict) and digest.get("algorithm") in HASHES and isinstance(
+            digest.get("value"), str)
+    if hop is not None:
+        well = well and isinstance(hop, dict) and all(
+            isinstance(hop.get(key), str) and _WORD.match(hop[key]) for key in ("host", "user", "ciphers")) and all(
+            isinstance(hop.get(key), str) and hop[key].startswith("/") for key in (
+                "key_file", "known_hosts_file", "folder")) and all(
+            type(hop.get(key)) is int for key in ("port", "connect_seconds"))
+    if not well:
+        raise Failure("refused", "a part of the request has a wrong form")

@@ -22,6 +22,7 @@ from glancesync.exceptions import (
     StoreSourceMissingError,
 )
 from glancesync.model.store import FilesystemScheme, Scheme
+from glancesync.stores.agent.words import HASHES
 from glancesync.stores.driver import Capabilities, CopyDriver, Progress, StoreCopy
 from glancesync.stores.loading import DriverOptions
 from glancesync.stores.ssh import Finished, SshConnections
@@ -29,7 +30,6 @@ from glancesync.stores.ssh_agent import HopError, ask, error_of, hop_to, is_cut,
 
 LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
-_HASHES = frozenset({"sha512", "sha384", "sha256", "sha1", "md5"})
 #: Two hosts of which one could not log in to the other are tried again after this time.
 _ASIDE_SECONDS = 600.0
 
@@ -40,7 +40,7 @@ class FilesystemDriver(CopyDriver):
     name = "filesystem"
     capabilities = Capabilities(source_scheme="filesystem", target_scheme="filesystem", registers="file",
                                 target_stores=frozenset({"file"}), role="glance_sync_store",
-                                algorithms=_HASHES)
+                                algorithms=HASHES)
 
     def __init__(self, options: DriverOptions) -> None:
         self._clock = options.clock
