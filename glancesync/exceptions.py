@@ -53,6 +53,8 @@
     |   |-- ReplicaSavingError                 wait   the replica is in `saving`
     |   |-- RegionPausedError                  wait   the region's breaker is open
     |   |   `-- RegionFrozenError              wait   an operator froze the region
+    |   |-- NoWayError                         wait   no driver that may fill the region can
+    |   |-- SourcesBusyError                   wait   every source is read by as many copies as it may be
     |   |-- SourceUntrustedError               wait   the cascading Glance is not known to be itself
     |   |-- OwnerRegionsUnknownError           wait   Keystone does not tell which regions an image's owner may use
     |   |-- DeletionHeldError                  wait   the brake holds, or the source is not believed
@@ -440,6 +442,12 @@ class NoWayError(WaitError):
     code = "no_way"
     what = "No driver that may fill the region can take the image's bytes there, and `stream` is none of them."
     advice = "`glance-sync-manage store explain IMAGE REGION` tells why; see drivers in glance_store.yaml and [stores]."
+
+
+class SourcesBusyError(WaitError):
+    code = "sources_busy"
+    what = "Every region that holds the image is being read by as many copies as `[transfer] max_reads_per_source`."
+    advice = "Nothing: it goes on as soon as one of them ends, or another region has the image."
 
 
 class SourceUntrustedError(WaitError):

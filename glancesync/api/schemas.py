@@ -225,7 +225,8 @@ RETRIED = _row(retried={**_BYTES, "description": "how many tasks are due now"})
 WAYS = _row(ways=_list(_row(source=_STRING, driver=_STRING, carrier={
     **_STRING, "description": "the machine that bytes pass through: this `server`, or the `target`'s Glance"}, refusal={
     **_ANY_STRING, "description": "why this way is not taken, null when it is"}, route={
-    **_ANY_STRING, "description": "how the bytes pass between the hosts, null where there is no more to say"})))
+    **_ANY_STRING, "description": "how the bytes pass between the hosts, null where there is no more to say"}, doubt={
+    **_ANY_STRING, "description": "how the source failed a moment ago: others are tried before it"})))
 REGION = _row(region=_ref("Region"))
 REGIONS = _row(regions=_list(_ref("Region")))
 ENDPOINTS = _row(eps=_list(_STRING))

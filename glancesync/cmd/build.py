@@ -24,6 +24,7 @@ from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
 from glancesync.clock import Clock, SystemClock
 from glancesync.cmd.hearing import new_feed
+from glancesync.cmd.joints import spared, suspecting, waking
 from glancesync.cmd.outward import Outward, build_stages, keystone_of
 from glancesync.cmd.place import Place, server_name
 from glancesync.cmd.reload import Told, tell_clients, tell_timers
@@ -62,6 +63,7 @@ from glancesync.sync.owners import Owners
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.shortcut import StoreShortcut
 from glancesync.sync.sight import RegionSight
+from glancesync.sync.sources import Sources
 from glancesync.sync.tee import Tee
 from glancesync.sync.trust import SourceTrust
 from glancesync.tasks.queue import TaskQueue, new_owner
@@ -131,15 +133,20 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
                           page_size=settings.reconcile.list_page_size)
     drivers = _drivers(settings, clock)
     stores = StoreBook(directory.known, {*drivers, STREAM})
+    health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
+    sources = Sources(clock=clock, list_held=records.list_held, most=lambda: settings.transfer.max_reads_per_source,
+                      why_not=spared(health, frozen), woken=lambda image_id: wake(image_id))
+    tee = Tee(settings.transfer, sources.readers)
     shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock,
-                             order=lambda: settings.stores.drivers)
-    executor = Executor(records=records, trust=trust, sight=sight, tee=Tee(settings.transfer), clock=clock,
+                             order=lambda: settings.stores.drivers, sources=sources, gathers=tee.gathers,
+                             client=directory.client, suspect=suspecting(records, queue))
+    executor = Executor(records=records, trust=trust, sight=sight, tee=tee, clock=clock,
                         new_id=lambda: str(uuid.uuid4()), meter=counters, shortcut=shortcut)
     converger = Converger(context, executor)
-    health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
                     random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters,
                     recovers=place is None)
+    wake = waking(queue, worker)
     doorbell, scrub_bell = Doorbell(), Doorbell()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
                       request_reconcile=doorbell.ring, health=health, frozen=frozen, shortcut=shortcut)

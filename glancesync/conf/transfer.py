@@ -17,6 +17,11 @@ OPTS = [
     cfg.FloatOpt("tee_stall_seconds", mutable=True, default=20, min=0.1,
                  help="How long one target may hold up the others before it drops out of the common read and copies "
                       "by itself."),
+    cfg.IntOpt("max_reads_per_source", mutable=True, default=2, min=1, max=1000,
+               help="How many copies of one image may be read from one region at once; copies that share a read count "
+                    "once. The others wait until one has ended, and may then read from the regions that have the "
+                    "image by now, so that N regions are filled in about log(N) rounds. Each server process counts "
+                    "its own."),
     cfg.FloatOpt("idle_timeout_seconds", mutable=True, default=60, min=0.1,
                  help="A source or target that moves no byte for this long counts as dead."),
 ]
@@ -28,6 +33,7 @@ class TransferSettings:
     buffer_bytes: int = 8 * 1024 * 1024
     tee_gather_seconds: float = 0.5
     tee_stall_seconds: float = 20
+    max_reads_per_source: int = 2
     idle_timeout_seconds: float = 60
 
 

@@ -21,5 +21,5 @@ def list_ways(context: SyncContext, shortcut: StoreShortcut | None, image_id: st
     ways = shortcut.explain(image, source, region) if shortcut is not None else [
         Way(source_region=source, driver=STREAM)]
     return [{"source": way.source_region, "driver": way.driver, "carrier": way.carrier.value, "refusal": way.refusal,
-             "route": way.route}
+             "route": way.route, "doubt": way.doubt}
             for way in ways]

@@ -2,15 +2,18 @@
 """Which ways there are from the regions that hold an image's bytes to the one that wants them, best first (pure).
 
 Called by sync.shortcut for each copy, and by whoever explains it. The drivers that may fill a region stand in its
-order; `stream`, through the Glances, is always the last of them.
+order; `stream`, through the Glances, is always the last of them. With each driver the sources come in this order:
+those that did not fail a moment ago, those with room for one more copy, the same host, the fastest link as measured
+(within a factor of two they count as equal, and what was never measured as the fastest), the least busy.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from glancesync.model.image import Image
-from glancesync.model.store import GlanceStores, Scheme
+from glancesync.model.store import FilesystemScheme, GlanceStores, Scheme
 from glancesync.stores.driver import STREAM, Capabilities, Carrier, CopyDriver
 
 #: Where neither the file nor the option says anything.
@@ -20,10 +23,15 @@ DEFAULT_ORDER = ("filesystem", STREAM)
 @dataclass(frozen=True, kw_only=True)
 class Way:
     """One way: from this region by this driver; a `refusal` says why it is not taken, None that it is. `carrier`: the
-    machine that the bytes pass through. `route`: how they pass between the hosts, where there is more to say."""
+    machine that the bytes pass through. `route`: how they pass between the hosts, where there is more to say.
+    `source_id`: the image's id in the source. `busy`: it may be taken later, the refusal says why; `doubt`: why it is
+    tried after the others."""
 
     source_region: str
     driver: str
+    source_id: str = ""
+    busy: bool = False
+    doubt: str | None = None
     carrier: Carrier = Carrier.SERVER
     refusal: str | None = None
     route: str | None = None
@@ -42,13 +50,53 @@ class Site:
     set_aside: Mapping[str, str] = field(default_factory=dict)
 
 
-def select_ways(image: Image, sources: Sequence[Site], target: Site, drivers: Mapping[str, CopyDriver]) -> list[Way]:
-    """Every way with its refusal or without, those that may be taken first, in the order to try them: drivers by
-    the target's order, sources as given."""
-    ways = [_way(image, source, target, name, driver) for name, driver in _in_order(target, drivers)
-            for source in sources]
-    ways += [_stream(source, target) for source in sources[:1]]
-    return [way for way in ways if way.refusal is None] + [way for way in ways if way.refusal is not None]
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """A region that holds the image's bytes under `image_id`, verified. `refusal`: why nothing is read there now;
+    `doubt`: how it failed a moment ago; `readers`: copies of the image that are read there now; `busy`: why there may
+    be no more; `joins`: a read through the Glances is about to begin that others may share; `speeds`: bytes a second
+    of past copies from there to the target, by driver."""
+
+    site: Site
+    image_id: str
+    refusal: str | None = None
+    doubt: str | None = None
+    readers: int = 0
+    busy: str | None = None
+    joins: bool = False
+    speeds: Mapping[str, float] = field(default_factory=dict)
+
+
+def select_ways(image: Image, holders: Sequence[Holder], target: Site,
+                drivers: Mapping[str, CopyDriver]) -> list[Way]:
+    """Every way with its refusal or without, those that may be taken, now or later, first, in the order to try
+    them."""
+    found: list[tuple[tuple[float, ...], Way]] = []
+    for place, (name, driver) in enumerate([*_in_order(target, drivers), (STREAM, None)]):
+        fastest = max((_class(each.speeds.get(name)) for each in holders), default=0)
+        for holder in holders:
+            way = _way(image, holder, target, name, driver) if driver is not None else _stream(holder, target)
+            speed = _class(holder.speeds[name]) if name in holder.speeds else fastest
+            found.append(((way.refusal is not None and not way.busy, place, way.doubt is not None, way.busy,
+                           not _is_one_host(way), -speed, holder.readers), way))
+    return [way for _rank, way in sorted(found, key=lambda each: each[0])]
+
+
+def next_way(ways: Sequence[Way], tried: Collection[tuple[str, str]]) -> Way | None:
+    """The first that was not tried, as (driver, source region), and may be taken; one that is busy is to be waited
+    for: another driver is no better only because it is free."""
+    return next((way for way in ways if (way.driver, way.source_region) not in tried
+                 and (way.refusal is None or way.busy)), None)
+
+
+def _class(bytes_per_second: float | None) -> int:
+    return int(math.log2(bytes_per_second)) if bytes_per_second and bytes_per_second > 1 else 0
+
+
+def _is_one_host(way: Way) -> bool:
+    one, two = way.source, way.target
+    return isinstance(one, FilesystemScheme) and isinstance(two, FilesystemScheme) and (
+        (one.ssh.host, one.ssh.port, one.ssh.user) == (two.ssh.host, two.ssh.port, two.ssh.user))
 
 
 def _in_order(target: Site, drivers: Mapping[str, CopyDriver]) -> list[tuple[str, CopyDriver]]:
@@ -57,19 +105,24 @@ def _in_order(target: Site, drivers: Mapping[str, CopyDriver]) -> list[tuple[str
     return sorted(drivers.items(), key=lambda each: (place.get(each[0], len(place)), each[0]))
 
 
-def _stream(source: Site, target: Site) -> Way:
-    return Way(source_region=source.region, driver=STREAM, refusal=_why_not_in_order(STREAM, target))
+def _stream(holder: Holder, target: Site) -> Way:
+    why = _why_not_in_order(STREAM, target) or holder.refusal
+    busy = None if why or holder.joins else holder.busy
+    return Way(source_region=holder.site.region, source_id=holder.image_id, driver=STREAM, refusal=why or busy,
+               busy=busy is not None, doubt=holder.doubt)
 
 
-def _way(image: Image, source: Site, target: Site, name: str, driver: CopyDriver) -> Way:
-    wanted = driver.capabilities
+def _way(image: Image, holder: Holder, target: Site, name: str, driver: CopyDriver) -> Way:
+    wanted, source = driver.capabilities, holder.site
     one, two = _find(source, wanted.source_scheme), _find(target, wanted.target_scheme)
     why = (_why_not_in_order(name, target) or _why_not_the_image(image, wanted)
            or _why_no_store(source, wanted.source_scheme, one) or _why_no_store(target, wanted.target_scheme, two))
     if why is None and name in target.set_aside:
         why = f"{target.region} is set aside: {target.set_aside[name]}"
-    why = why or driver.find_obstacle(one, two)
-    return Way(source_region=source.region, driver=name, carrier=wanted.carrier, source=one, target=two, refusal=why,
+    why = why or holder.refusal or driver.find_obstacle(one, two)
+    return Way(source_region=source.region, source_id=holder.image_id, driver=name, carrier=wanted.carrier, source=one,
+               target=two, refusal=why or holder.busy, busy=why is None and holder.busy is not None,
+               doubt=holder.doubt,
                route=driver.describe_route(one, two) if one is not None and two is not None else None)
 
 

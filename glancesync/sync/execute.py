@@ -12,7 +12,7 @@ from glancesync.exceptions import MemberNotFoundError, RegionConflictError, Sour
 from glancesync.model.deletion import DeletionCause
 from glancesync.model.image import Digest, Image
 from glancesync.model.replica import Origin, ReplicaState
-from glancesync.stores.driver import STREAM
+from glancesync.regions.client import RegionClient
 from glancesync.sync import actions as act
 from glancesync.sync.attempts import AttemptWatch
 from glancesync.sync.brake import HELD_SECONDS
@@ -26,7 +26,7 @@ from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.register import Registrar
 from glancesync.sync.run import Run
 from glancesync.sync.scrub import compare_stranger, scrub_replica
-from glancesync.sync.shortcut import StoreShortcut
+from glancesync.sync.shortcut import Moved, StoreShortcut
 from glancesync.sync.sight import RegionSight
 from glancesync.sync.tee import CopyResult, Tee
 from glancesync.sync.trust import SourceTrust
@@ -47,7 +47,7 @@ class Executor:
         self._records = records
         self._trust = trust
         self._tee = tee
-        self._shortcut = shortcut
+        self._shortcut = shortcut or StoreShortcut(clock=clock, gathers=tee.gathers)
         self._clock = clock
         self._identity = ReplicaIdentity(records=records, sight=sight, new_id=new_id)
         self._deleter = Deleter(trust)
@@ -83,31 +83,36 @@ class Executor:
         self._note(run, state=ReplicaState.COPYING, reason_code=Code.COPYING, reason=None)
         started = self._clock.monotonic()
         try:
-            driver, result = self._move(source, action.replica_id, run)
+            moved = self._move(source, action.replica_id, run)
+            self._note_moved(moved, action.replica_id, run, max(self._clock.monotonic() - started, 1e-6))
         except SourceCorruptError:
             self._note(run, source_updated_at=source.updated_at)
             raise
-        seconds = max(self._clock.monotonic() - started, 1e-6)
+        finally:
+            self._shortcut.ended(source.id)
+
+    def _note_moved(self, moved: Moved, replica_id: str, run: Run, seconds: float) -> None:
+        """Proved, and written down."""
+        result = moved.result
         run.bytes_moved += result.size
         run.handle.report(step="verifying")
-        replica = run.target.get_image(action.replica_id, with_members=False)
+        replica = run.target.get_image(replica_id, with_members=False)
         if replica.digest and is_known_algorithm(replica.digest.algorithm):
             self._algorithms[run.region] = replica.digest.algorithm
         digest = check_copy(result, replica, run.region)
         run.replica = replace(replica, members=run.members)
-        self._meter.copied(driver=driver, source=run.reader.region_name, target=run.region, size=result.size,
+        self._meter.copied(driver=moved.driver, source=moved.source_region, target=run.region, size=result.size,
                            seconds=seconds)
         self._note(run, digest=digest, size=result.size, rate_bytes_per_second=result.size / seconds,
                    verified_at=self._clock.now() if digest else None)
 
-    def _move(self, source: Image, replica_id: str, run: Run) -> tuple[str, CopyResult]:
+    def _move(self, source: Image, replica_id: str, run: Run) -> Moved:
         """By the best way; through the Glances where there is no other."""
-        found = self._shortcut.copy(source, run, replica_id, self._watch) if self._shortcut is not None else None
-        if found is not None:
-            return found
-        with self._watch.attempt(run, driver=STREAM, source_region=run.reader.region_name):
-            return STREAM, self._tee.copy(source, run.reader, run.target, replica_id=replica_id, handle=run.handle,
-                                          algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM))
+        def stream(reader: RegionClient, source_id: str) -> CopyResult:
+            return self._tee.copy(replace(source, id=source_id), reader, run.target, replica_id=replica_id,
+                                  handle=run.handle, algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM))
+
+        return self._shortcut.copy(source, run, replica_id, watch=self._watch, stream=stream)
 
     @_do.register
     def _verify(self, action: act.VerifyByReading, run: Run) -> None:

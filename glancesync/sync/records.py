@@ -19,7 +19,7 @@ from glancesync.db.errors import DuplicateError
 from glancesync.db.schema import images, replicas
 from glancesync.exceptions import ReplicaTakenError
 from glancesync.model.birth import Birth
-from glancesync.model.image import Image
+from glancesync.model.image import Digest, Image
 from glancesync.model.location import Located
 from glancesync.model.replica import (
     Removal,
@@ -30,6 +30,7 @@ from glancesync.sync.attempts import Attempts
 from glancesync.sync.births import Births, find_birth
 from glancesync.sync.locations import Locations, find_located
 from glancesync.sync.rows import pair_is, to_columns, to_record, to_removal
+from glancesync.sync.sources import Held
 from glancesync.sync.two_passes import TwoPasses
 
 
@@ -136,6 +137,24 @@ class ReplicaRecords:
             return pairs
 
         return self._database.run(work)
+
+    def list_held(self, image_id: str) -> list[Held]:
+        """The image's replicas whose bytes were verified and are not known to have changed since, by region."""
+        query = sa.select(replicas.c.region, replicas.c.replica_id, replicas.c.size, replicas.c.digest_algorithm,
+                          replicas.c.digest_value).where(
+            replicas.c.image_id == image_id, replicas.c.verified_at.is_not(None), replicas.c.replica_id.is_not(None),
+            replicas.c.digest_value.is_not(None), replicas.c.rotten_at.is_(None),
+            replicas.c.state != ReplicaState.DELETED.value).order_by(replicas.c.region)
+
+        def work(connection: sa.Connection) -> list[Held]:
+            return [Held(region=row.region, replica_id=row.replica_id, size=row.size, digest=Digest(
+                algorithm=row.digest_algorithm, value=row.digest_value)) for row in connection.execute(query)]
+
+        return self._database.read(work)
+
+    def want_scrub(self, image_id: str, region: str) -> None:
+        """Have the replica's stored bytes read again by its next run."""
+        self.update(image_id, region, scrub_wanted=True)
 
     def iterate(self, region: str, *, after: str = "", page_size: int = 500) -> Iterator[ReplicaRecord]:
         """All rows of a region by ascending image id, those after one id, page by page."""

@@ -1,102 +1,198 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills a replica past this server's own reading and writing, where a driver and the target's Glance allow it. Called
-by execute.
+"""Fills a replica from the best source by the best way: past this server's own reading and writing where a driver and
+the target's Glance allow it, else through the Glances. Called by execute.
 
     create out of reach (as ever) -> copy to the target's store, hashed there -> POST /locations with the hash
                                      or: its Glance fetches the bytes itself, and hashes them on receipt
     -> its Glance has taken it: active, still out of reach -> compared, handed over (as ever)
 
-Whatever goes wrong on the way is written down, what it left is removed, and the next way is tried in the same run; the
-last one is through the Glances, where the region's order of drivers has it.
+Whatever goes wrong on the way is written down, what it left is removed, and the next way is tried in the same run:
+another source, another driver, at last the stream, where the region's order of drivers has it.
 """
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from glancesync.clock import Clock
-from glancesync.exceptions import NoWayError, StoreCopyError, VerificationError
+from glancesync.exceptions import (
+    GlanceSyncError,
+    NotFoundError,
+    NoWayError,
+    RegionError,
+    SourceCorruptError,
+    SourceReadError,
+    SourcesBusyError,
+    StoreCopyError,
+    StoreCorruptCopyError,
+    StoreSourceMissingError,
+    TransferError,
+    VerificationError,
+)
 from glancesync.model.image import Image
 from glancesync.model.region import Region
 from glancesync.model.store import GlanceStores
+from glancesync.regions.client import RegionClient
 from glancesync.stores.driver import STREAM, CopyDriver, StoreCopy
-from glancesync.stores.select import DEFAULT_ORDER, Site, Way, select_ways
+from glancesync.stores.select import DEFAULT_ORDER, Site, Way, next_way, select_ways
 from glancesync.sync.asides import Asides
 from glancesync.sync.attempts import AttemptWatch
 from glancesync.sync.placed import PlacedFiles
 from glancesync.sync.run import Run
+from glancesync.sync.sources import Sources
 from glancesync.sync.tee import CopyResult
 from glancesync.sync.verify import check_copy
 
 LOG = logging.getLogger(__name__)
 #: What changes the bytes of an image once does so each time; each time costs an id.
 _CHANGED_SECONDS = 86400.0
+_WRONG_BYTES = (SourceCorruptError, StoreCorruptCopyError)
+#: Whoever raises these, it is the source that did not give the bytes.
+_OF_SOURCES = (*_WRONG_BYTES, StoreSourceMissingError, SourceReadError)
 #: When a pair is looked at again for which there is no way.
 _NO_WAY_SECONDS = 300.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """What arrived, by which driver and from where."""
+
+    driver: str
+    source_region: str
+    result: CopyResult
+
+
+#: Reads the image of that id by that client into the replica, through this server.
+Stream = Callable[[RegionClient, str], CopyResult]
+
+
+def _no_client(region: str) -> RegionClient:
+    raise NoWayError(f"there is no client for {region}", region=region)
+
+
 class StoreShortcut:
     """Holds the drivers, and which of them are set aside for which region. `find_stores`: what the file says; `order`:
-    the drivers that may fill a region of which the file does not say that."""
+    the drivers that may fill a region of which the file does not say that; `gathers`: the tee's; `client`: of another
+    region that holds the image; `suspect` is told of a replica (image id, region) that gave wrong bytes."""
 
-    def __init__(self, *, drivers: Mapping[str, CopyDriver], find_stores: Callable[[Region], GlanceStores | None],
-                 regions: Callable[[], Sequence[Region]], clock: Clock,
-                 order: Callable[[], tuple[str, ...]] = lambda: DEFAULT_ORDER) -> None:
-        self._drivers = drivers
+    def __init__(self, *, clock: Clock, drivers: Mapping[str, CopyDriver] | None = None,  # noqa: PLR0913 - by name
+                 find_stores: Callable[[Region], GlanceStores | None] = lambda _region: None,
+                 regions: Callable[[], Sequence[Region]] = tuple, order: Callable[[], tuple[str, ...]] | None = None,
+                 sources: Sources | None = None, gathers: Callable[[str, str], bool] = lambda _region, _id: False,
+                 client: Callable[[str], RegionClient] = _no_client,
+                 suspect: Callable[[str, str], None] = lambda _image_id, _region: None) -> None:
+        self._drivers = drivers or {}
         self._find_stores = find_stores
         self._regions = regions
         self._clock = clock
-        self._order = order
+        self._order = order or (lambda: DEFAULT_ORDER)
+        self._sources = sources or Sources(clock=clock)
+        self._gathers = gathers
+        self._client = client
+        self._suspect = suspect
         self._asides = Asides(clock)
         self._placed = PlacedFiles(self._asides, clock)
 
     def explain(self, image: Image, source: str, target: str) -> list[Way]:
-        """Every way for this image, best first, each with why it is not taken. Asks nobody."""
-        return select_ways(image, [self._site(source)], self._site(target), self._drivers)
+        """Every way for this image from wherever it is, best first, each with why it is not taken. `source` is the
+        cascading region. Asks no region."""
+        holders = self._sources.list_holders(image, source, target, site=self._site, joins=self._gathers)
+        return select_ways(image, holders, self._site(target), self._drivers)
 
-    def copy(self, source: Image, run: Run, replica_id: str, watch: AttemptWatch) -> tuple[str, CopyResult] | None:
-        """Fill the queued replica; the driver's name and what arrived. None: the bytes have to go through the Glances,
-        the replica is queued. `watch` is told of each attempt. Raises NoWayError, StoreCopyErrors where nothing else
-        may be tried, VerificationError for a replica that has to be replaced, and what the run's handle and the
-        regions' clients raise."""
-        ways = [way for way in self.explain(source, run.reader.region_name, run.region) if way.refusal is None]
-        if not ways:
-            raise NoWayError(f"no way of the bytes of image {source.id} to {run.region} may be taken",
-                             region=run.region, retry_after_seconds=_NO_WAY_SECONDS)
-        for way, following in zip(ways, [*ways[1:], None], strict=True):
-            if way.driver == STREAM or self._is_taken(replica_id, run):
-                return None
+    def copy(self, source: Image, run: Run, replica_id: str, *, watch: AttemptWatch, stream: Stream) -> Moved:
+        """Fill the queued replica by the first way that leads there. `watch` is told of each attempt.
+
+        Raises NoWayError; SourcesBusyError while all sources are read by others; VerificationError for a replica that
+        has to be replaced; what the last way failed with; and what the run's handle and the regions' clients raise."""
+        failed: dict[tuple[str, str], GlanceSyncError] = {}
+        while True:
+            way = self._next(source, run, failed, taken=self._is_taken(replica_id, run))
             started = self._clock.monotonic()
             try:
-                return way.driver, self._try(way, source, run, replica_id, watch)
-            except StoreCopyError as error:
-                LOG.warning("image %s goes to %s %s: %s by %s from %s after %.1f s: %s", source.id, run.region,
-                            _describe(following), error.code, way.driver, way.source_region,
-                            self._clock.monotonic() - started, error)
-                if following is None:
+                result = self._try(way, source, run, replica_id, watch, stream)
+            except (StoreCopyError, TransferError, RegionError, NotFoundError) as error:
+                if not self._goes_on(error, way, source, run, replica_id):
                     raise
-        return None
+                failed[way.driver, way.source_region] = error
+                LOG.warning("image %s does not come to %s by %s from %s, after %.1f s: %s: %s", source.id, run.region,
+                            way.driver, way.source_region, self._clock.monotonic() - started, error.code, error)
+                continue
+            seconds = self._clock.monotonic() - started
+            self._sources.measured(source=way.source_region, target=run.region, driver=way.driver, size=result.size,
+                                   seconds=seconds)
+            LOG.log(logging.DEBUG if way.driver == STREAM else logging.INFO,
+                    "image %s went to %s by %s from %s: %d bytes in %.2f s", source.id, run.region, way.driver,
+                    way.source_region, result.size, seconds)
+            return Moved(driver=way.driver, source_region=way.source_region, result=result)
+
+    def ended(self, image_id: str) -> None:
+        """A copy of the image has ended and what came of it is written down."""
+        self._sources.ended(image_id)
+
+    def _next(self, source: Image, run: Run, failed: Mapping[tuple[str, str], GlanceSyncError], *,
+              taken: bool) -> Way:
+        ways = self.explain(source, run.reader.region_name, run.region)
+        way = next_way([each for each in ways if each.driver == STREAM or not taken], failed)
+        if way is None and failed:
+            raise _worst(failed, run.reader.region_name)
+        if way is None:
+            raise NoWayError(f"no way of the bytes of image {source.id} to {run.region} may be taken",
+                             region=run.region, retry_after_seconds=_NO_WAY_SECONDS)
+        if way.busy:
+            self._sources.waits(source.id)
+            raise SourcesBusyError(way.refusal or "")
+        return way
 
     def _is_taken(self, replica_id: str, run: Run) -> bool:
         """Whether a location task of an earlier run still works on the replica: its file must stay where it is."""
-        return run.target.get_image(replica_id, with_members=False).locked
+        return bool(self._drivers) and run.target.get_image(replica_id, with_members=False).locked
 
-    def _try(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch) -> CopyResult:
+    def _try(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch,
+             stream: Stream) -> CopyResult:
+        with watch.attempt(run, driver=way.driver, source_region=way.source_region):
+            reader = self._ensure_held(way, source, run)
+            if way.driver == STREAM:
+                return stream(reader, way.source_id)
+            run.handle.gathering.arrive()  # nobody waits for this run to read the source with him
+            with self._sources.readers.reading(way.source_region, way.source_id):
+                return self._drive(way, source, run, replica_id)
+
+    def _ensure_held(self, way: Way, source: Image, run: Run) -> RegionClient:
+        """The client of the way's source. Raises SourceReadError for a replica that is not what it was."""
+        if way.source_region == run.reader.region_name:
+            return run.reader
+        client = self._client(way.source_region)
+        held = client.find_image(way.source_id, with_members=False)
+        if held is None or (held.status, held.size, held.digest) != ("active", source.size, source.digest):
+            raise SourceReadError(f"{way.source_region} does not show replica {way.source_id} with the image's size "
+                                  "and hash any more", region=way.source_region)
+        return client
+
+    def _drive(self, way: Way, source: Image, run: Run, replica_id: str) -> CopyResult:
         if source.size is None or source.digest is None:
             raise StoreCopyError(f"image {source.id} has no size or no hash")  # such a way is never taken
-        driver, started = self._drivers[way.driver], self._clock.monotonic()
-        copy = StoreCopy(image_id=source.id, replica_id=replica_id, size=source.size, digest=source.digest,
+        driver = self._drivers[way.driver]
+        copy = StoreCopy(image_id=way.source_id, replica_id=replica_id, size=source.size, digest=source.digest,
                          source=way.source, target=way.target, source_region=way.source_region, glance=run.target)
-        run.handle.gathering.arrive()  # nobody waits for this run to read the source with him
-        with watch.attempt(run, driver=way.driver, source_region=way.source_region):
-            url = driver.copy(copy, run.handle)
-            if url is not None:
-                self._placed.register(driver, copy, url, run)
-            found = CopyResult(size=source.size, digests={source.digest.algorithm: source.digest.value})
-            self._ensure_same(driver, found, run, replica_id)
-        LOG.info("image %s went to %s by %s from %s: %d bytes in %.2f s", source.id, run.region, way.driver,
-                 way.source_region, source.size, self._clock.monotonic() - started)
+        url = driver.copy(copy, run.handle)
+        if url is not None:
+            self._placed.register(driver, copy, url, run)
+        found = CopyResult(size=source.size, digests={source.digest.algorithm: source.digest.value})
+        self._ensure_same(driver, found, run, replica_id)
         return found
+
+    def _goes_on(self, error: GlanceSyncError, way: Way, source: Image, run: Run, replica_id: str) -> bool:
+        """Whether another way may be tried in this run. What the target did wrong ends it, and what the source did
+        wrong is remembered."""
+        by_source = getattr(error, "region", None) == way.source_region or isinstance(error, _OF_SOURCES)
+        if by_source:
+            self._sources.failed(source.id, way.source_region, f"{error.code}: {error}")
+        if isinstance(error, _WRONG_BYTES) and way.source_region != run.reader.region_name:
+            self._suspect(source.id, way.source_region)
+        if isinstance(error, StoreCopyError):
+            return True
+        return by_source and run.target.get_image(replica_id, with_members=False).status == "queued"
 
     def _ensure_same(self, driver: CopyDriver, found: CopyResult, run: Run, replica_id: str) -> None:
         """What was verified first is compared by who called this, as any copy."""
@@ -115,8 +211,11 @@ class StoreShortcut:
         return Site(region=name, stores=stores, order=order, set_aside=self._asides.of(name))
 
 
-def _describe(way: Way | None) -> str:
-    """How the bytes go on."""
-    if way is None:
-        return "at the next try"
-    return "through the Glances" if way.driver == STREAM else f"by {way.driver}"
+def _worst(failed: Mapping[tuple[str, str], GlanceSyncError], cascading: str) -> GlanceSyncError:
+    """What ends the run when every way failed: how the cascading region did, if it did. That a replica's bytes are
+    wrong says nothing of the image's."""
+    errors = [error for (_driver, region), error in failed.items() if region == cascading] or list(failed.values())
+    last = errors[-1]
+    if isinstance(last, SourceCorruptError) and last.region != cascading:
+        return SourceReadError(str(last), region=last.region)
+    return last

@@ -18,7 +18,11 @@ from glancesync.model.image import Image
 from glancesync.regions.client import RegionClient
 from glancesync.sync.branch import Branch
 from glancesync.sync.hashing import StreamHasher
+from glancesync.sync.readers import Readers
 from glancesync.sync.run import RunHandle
+
+#: The source's region, the image's id there, and its hash.
+_Key = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +36,14 @@ class CopyResult:
 class Tee:
     """Joins runs that want the same bytes at the same time. One per process; holds no image in memory."""
 
-    def __init__(self, settings: TransferSettings) -> None:
+    def __init__(self, settings: TransferSettings, readers: Readers | None = None) -> None:
         self._settings = settings
-        self._gathering: dict[tuple[str, str | None], _Broadcast] = {}
+        self._readers = readers or Readers()
+        self._gathering: dict[_Key, _Broadcast] = {}
+
+    def gathers(self, region: str, image_id: str) -> bool:
+        """Whether a read of the image in that region is about to begin, which others may share."""
+        return any(key[:2] == (region, image_id) for key in self._gathering)
 
     def copy(self, source: Image, reader: RegionClient, target: RegionClient, *, replica_id: str,
              algorithm: str, handle: RunHandle) -> CopyResult:
@@ -43,10 +52,11 @@ class Tee:
         Raises SourceCorruptError, SourceReadError, TransferStalledError, LeaseLostError, TaskCancelledError and what
         the two regions' clients raise. After an error the replica is queued again (or as the target's death left it).
         """
-        key = (source.id, source.digest.value if source.digest else None)
+        key = (reader.region_name, source.id, source.digest.value if source.digest else None)
         broadcast = self._gathering.get(key)
         if broadcast is None:
             broadcast = self._gathering[key] = _Broadcast(source, reader, self._settings)
+            self._readers.begin(*key[:2])
             concurrency.spawn(self._start, key, broadcast, handle)
         branch = broadcast.join(handle, algorithm)
         handle.report(step="copying", bytes_done=0, bytes_total=source.size)
@@ -57,10 +67,13 @@ class Tee:
             branch.close()
         return broadcast.result()
 
-    def _start(self, key: tuple[str, str | None], broadcast: _Broadcast, handle: RunHandle) -> None:
-        handle.gathering.wait(self._settings.tee_gather_seconds)
-        del self._gathering[key]
-        broadcast.pump()
+    def _start(self, key: _Key, broadcast: _Broadcast, handle: RunHandle) -> None:
+        try:
+            handle.gathering.wait(self._settings.tee_gather_seconds)
+            del self._gathering[key]
+            broadcast.pump()
+        finally:
+            self._readers.end(*key[:2])
 
 
 class _Broadcast:
@@ -137,6 +150,5 @@ class _Broadcast:
         if source.digest:
             expected, actual = source.digest.value, found.digests[source.digest.algorithm]
         if expected and actual and expected != actual:
-            raise SourceCorruptError(
-                f"the bytes that {self._reader.region_name} gives for image {source.id} do not match its own hash; "
-                "upload the image anew there")
+            raise SourceCorruptError(f"the bytes that {self._reader.region_name} gives for image {source.id} do not "
+                                     "match its own hash", region=self._reader.region_name)

@@ -189,6 +189,16 @@ class TaskQueue:
 
         return self._database.run(work)
 
+    def hasten(self, image_id: str, code: str) -> int:
+        """Make the image's tasks due now that wait for that reason; how many."""
+        def work(connection: sa.Connection) -> int:
+            at = now(connection)
+            return connection.execute(sa.update(tasks).where(
+                tasks.c.image_id == image_id, tasks.c.state == TaskState.WAITING.value, tasks.c.reason_code == code,
+                tasks.c.run_at > at).values(run_at=at, updated_at=at)).rowcount
+
+        return self._database.run(work)
+
     def heartbeat(self, *, renew: bool = True) -> Held:
         """Renew the leases of all tasks that this process holds (also a lease that ran out while nobody took the
         task), or only look; which of them are lost, and which are to be cancelled."""
