@@ -187,7 +187,8 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
 def _drivers(settings: Settings, clock: Clock) -> dict[str, CopyDriver]:
     stores = settings.stores
     return load_drivers(DriverOptions(clock=clock, copy_timeout_seconds=lambda: stores.scp_copy_timeout_seconds,
-                                      shell_tries=lambda: stores.num_shell_tries))
+                                      shell_tries=lambda: stores.num_shell_tries,
+                                      import_interface=lambda: stores.glance_download_interface))
 
 
 def _parts(conf: cfg.ConfigOpts, service: Service, outward: Callable[[policy.Enforcer], Outward],

@@ -17,9 +17,13 @@ OPTS = [
                      "and `stream`, through the Glances and this server, which is always the last. A region for which "
                      "it is left out (here, or by `drivers` in glance_store.yaml) gets nothing by it: its tasks wait "
                      "where no other way can be taken."),
+    cfg.StrOpt("glance_download_interface", mutable=True, default="public", choices=["public", "internal", "admin"],
+               help="At which endpoint of the source region a target's Glance fetches images, where glance-download is "
+                    "one of the drivers: its interface in Keystone's catalog. It has to be one that the target's "
+                    "Glance can reach and its [import_filtering_opts] allow."),
     cfg.FloatOpt("scp_copy_timeout_seconds", mutable=True, default=3600, min=1,
-                 help="How long one copy from store to store may take before it is ended and the bytes go through the "
-                      "Glances; hashing what arrived may take as long again."),
+                 help="How long one copy from store to store may take before it is ended and the bytes take the next "
+                      "way; hashing what arrived may take as long again."),
     cfg.IntOpt("num_shell_tries", mutable=True, default=3, min=1, max=20,
                help="How often the host of a store is called, a second apart, before it counts as unreachable. A "
                     "refused login or a wrong host key is not tried again."),
@@ -30,6 +34,7 @@ OPTS = [
 class StoresSettings:
     config_file: str | None = None
     drivers: tuple[str, ...] = ("filesystem", "stream")
+    glance_download_interface: str = "public"
     scp_copy_timeout_seconds: float = 3600
     num_shell_tries: int = 3
 

@@ -15,7 +15,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from glancesync.clock import Clock
-from glancesync.exceptions import NoWayError, StoreCopyError, VerificationError
+from glancesync.exceptions import (
+    NoWayError,
+    ReplicaSavingError,
+    StoreCopyError,
+    StoreImportError,
+    StoreImportRefusedError,
+    VerificationError,
+)
 from glancesync.model.image import Image
 from glancesync.model.region import Region
 from glancesync.model.store import GlanceStores
@@ -31,6 +38,8 @@ from glancesync.sync.verify import check_copy
 LOG = logging.getLogger(__name__)
 #: What changes the bytes of an image once does so each time; each time costs an id.
 _CHANGED_SECONDS = 86400.0
+_REFUSED_SECONDS = 600.0
+_FAILED_SECONDS = 60.0
 #: When a pair is looked at again for which there is no way.
 _NO_WAY_SECONDS = 300.0
 
@@ -64,12 +73,13 @@ class StoreShortcut:
             raise NoWayError(f"no way of the bytes of image {source.id} to {run.region} may be taken",
                              region=run.region, retry_after_seconds=_NO_WAY_SECONDS)
         for way, following in zip(ways, [*ways[1:], None], strict=True):
-            if way.driver == STREAM or self._is_taken(replica_id, run):
+            if self._is_taken(replica_id, run) or way.driver == STREAM:
                 return None
             started = self._clock.monotonic()
             try:
                 return way.driver, self._try(way, source, run, replica_id, watch)
             except StoreCopyError as error:
+                self._set_aside(way, error)
                 LOG.warning("image %s goes to %s %s: %s by %s from %s after %.1f s: %s", source.id, run.region,
                             _describe(following), error.code, way.driver, way.source_region,
                             self._clock.monotonic() - started, error)
@@ -78,8 +88,12 @@ class StoreShortcut:
         return None
 
     def _is_taken(self, replica_id: str, run: Run) -> bool:
-        """Whether a location task of an earlier run still works on the replica: its file must stay where it is."""
-        return run.target.get_image(replica_id, with_members=False).locked
+        """Whether a location task of an earlier run still works on the replica: its file must stay where it is. Raises
+        ReplicaSavingError where it takes no upload either."""
+        replica = run.target.get_image(replica_id, with_members=False)
+        if replica.status in ("importing", "saving"):
+            raise ReplicaSavingError(f"the replica {replica_id} in {run.region} is {replica.status}")
+        return replica.locked
 
     def _try(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch) -> CopyResult:
         if source.size is None or source.digest is None:
@@ -87,6 +101,7 @@ class StoreShortcut:
         driver, started = self._drivers[way.driver], self._clock.monotonic()
         copy = StoreCopy(image_id=source.id, replica_id=replica_id, size=source.size, digest=source.digest,
                          source=way.source, target=way.target, source_region=way.source_region, glance=run.target)
+        run.handle.ensure_lease()
         run.handle.gathering.arrive()  # nobody waits for this run to read the source with him
         with watch.attempt(run, driver=way.driver, source_region=way.source_region):
             url = driver.copy(copy, run.handle)
@@ -97,6 +112,13 @@ class StoreShortcut:
         LOG.info("image %s went to %s by %s from %s: %d bytes in %.2f s", source.id, run.region, way.driver,
                  way.source_region, source.size, self._clock.monotonic() - started)
         return found
+
+    def _set_aside(self, way: Way, error: StoreCopyError) -> None:
+        """For an import that fails the image may be to blame; what is refused is refused for all."""
+        if isinstance(error, StoreImportError) and error.region is not None:
+            refused = isinstance(error, StoreImportRefusedError)
+            self._asides.note(error.region, way.driver, str(error), seconds=_REFUSED_SECONDS if refused
+                              else _FAILED_SECONDS)
 
     def _ensure_same(self, driver: CopyDriver, found: CopyResult, run: Run, replica_id: str) -> None:
         """What was verified first is compared by who called this, as any copy."""

@@ -84,5 +84,18 @@ def test_what_needs_no_store_and_no_hash_of_its_own(changes, why):
     assert ways["fetcher"].refusal is None if why is None else why in ways["fetcher"].refusal
 
 
+@pytest.mark.parametrize(("plugins", "container", "taken"), [
+    ((), "bare", True), (("no_op", "inject_image_metadata"), "bare", True), (("image_conversion",), "bare", False),
+    (("image_decompression",), "bare", False), (("image_decompression",), "compressed", True),
+    (("of_somebody",), "bare", False)])
+def test_imports_that_may_change_bytes_are_not_ordered(plugins, container, taken):
+    told = GlanceStores(name="Two", region="Two", service_ip=None, schemes=(), import_plugins=plugins)
+    target = Site(region="Two", stores=told, order=("fetcher", "stream"))
+    ways = select_ways(replace(IMAGE, container_format=container), [Site(region="One")], target,
+                       {"fetcher": Fetcher()})
+    way = next(way for way in ways if way.driver == "fetcher")
+    assert way.refusal is None if taken else f"the plugin {plugins[-1]}, which may change" in way.refusal
+
+
 def test_without_drivers_there_is_the_stream():
     assert [way.driver for way in select_ways(IMAGE, [ONE], TWO, {})] == ["stream"]
