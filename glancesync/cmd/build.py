@@ -54,6 +54,7 @@ from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, S
 from glancesync.stores.book import StoreBook
 from glancesync.stores.driver import STREAM, CopyDriver
 from glancesync.stores.loading import DriverOptions, load_drivers
+from glancesync.sync.base import BaseFinder
 from glancesync.sync.choice import RegionChooser
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
@@ -132,7 +133,8 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     drivers = _drivers(settings, clock)
     stores = StoreBook(directory.known, {*drivers, STREAM})
     shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock,
-                             order=lambda: settings.stores.drivers)
+                             order=lambda: settings.stores.drivers, find_base=BaseFinder(
+                                 records=records, properties=lambda: settings.stores.base_image_properties).find)
     executor = Executor(records=records, trust=trust, sight=sight, tee=Tee(settings.transfer), clock=clock,
                         new_id=lambda: str(uuid.uuid4()), meter=counters, shortcut=shortcut)
     converger = Converger(context, executor)

@@ -27,6 +27,10 @@ OPTS = [
     cfg.IntOpt("num_shell_tries", mutable=True, default=3, min=1, max=20,
                help="How often the host of a store is called, a second apart, before it counts as unreachable. A "
                     "refused login or a wrong host key is not tried again."),
+    cfg.ListOpt("base_image_properties", mutable=True, default=["base_image_ref"],
+                help="Image properties that name the image from which an image was made. Where that one has the same "
+                     "owner or is public, and its verified replica lies on the target's host, only what differs is "
+                     "sent (by rsync, on both hosts). Empty: images are always sent whole."),
 ]
 
 
@@ -37,6 +41,7 @@ class StoresSettings:
     glance_download_interface: str = "public"
     scp_copy_timeout_seconds: float = 3600
     num_shell_tries: int = 3
+    base_image_properties: tuple[str, ...] = ("base_image_ref",)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
@@ -49,4 +54,4 @@ def read(conf: cfg.ConfigOpts) -> StoresSettings:
     drivers = tuple(given.pop("drivers"))
     if not drivers or len(set(drivers)) < len(drivers):
         raise ConfigurationError("[stores] drivers has to name each driver once, and at least one")
-    return StoresSettings(drivers=drivers, **given)
+    return StoresSettings(drivers=drivers, base_image_properties=tuple(given.pop("base_image_properties")), **given)

@@ -46,16 +46,19 @@ _NO_WAY_SECONDS = 300.0
 
 class StoreShortcut:
     """Holds the drivers, and which of them are set aside for which region. `find_stores`: what the file says; `order`:
-    the drivers that may fill a region of which the file does not say that."""
+    the drivers that may fill a region of which the file does not say that; `find_base`: the replica in the run's
+    region to which an image may be copied as a difference."""
 
     def __init__(self, *, drivers: Mapping[str, CopyDriver], find_stores: Callable[[Region], GlanceStores | None],
                  regions: Callable[[], Sequence[Region]], clock: Clock,
-                 order: Callable[[], tuple[str, ...]] = lambda: DEFAULT_ORDER) -> None:
+                 order: Callable[[], tuple[str, ...]] = lambda: DEFAULT_ORDER,
+                 find_base: Callable[[Image, Run], str | None] = lambda _image, _run: None) -> None:
         self._drivers = drivers
         self._find_stores = find_stores
         self._regions = regions
         self._clock = clock
         self._order = order
+        self._find_base = find_base
         self._asides = Asides(clock)
         self._placed = PlacedFiles(self._asides, clock)
 
@@ -100,7 +103,8 @@ class StoreShortcut:
             raise StoreCopyError(f"image {source.id} has no size or no hash")  # such a way is never taken
         driver, started = self._drivers[way.driver], self._clock.monotonic()
         copy = StoreCopy(image_id=source.id, replica_id=replica_id, size=source.size, digest=source.digest,
-                         source=way.source, target=way.target, source_region=way.source_region, glance=run.target)
+                         source=way.source, target=way.target, source_region=way.source_region, glance=run.target,
+                         base_id=self._find_base(source, run))
         run.handle.ensure_lease()
         run.handle.gathering.arrive()  # nobody waits for this run to read the source with him
         with watch.attempt(run, driver=way.driver, source_region=way.source_region):
