@@ -386,6 +386,19 @@ class StoreRegistrationError(StoreCopyError):
     advice = "Put the store filter into that Glance, and give its role to the service user (docs/stores.md)."
 
 
+class StoreImportError(StoreCopyError):
+    code = "store_import_failed"
+    what = "The target's Glance could not import the image from the source's Glance; the image is queued again."
+    advice = ("Read that Glance's log: whether it reaches the source's endpoint, and whether allowed_hosts and "
+              "allowed_ports under [import_filtering_opts] let it.")
+
+
+class StoreImportRefusedError(StoreImportError):
+    code = "store_import_refused"
+    what = "The target's Glance does not take the order to import the image."
+    advice = "Put glance-download into its enabled_import_methods, and see its policy and quotas."
+
+
 class SnapshotError(GlanceSyncError):
     code = "snapshot_failed"
     what = "The image cannot get the bytes of the snapshot that it is to be."

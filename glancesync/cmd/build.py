@@ -55,6 +55,7 @@ from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, S
 from glancesync.stores.book import StoreBook
 from glancesync.stores.driver import STREAM, CopyDriver
 from glancesync.stores.loading import DriverOptions, load_drivers
+from glancesync.sync.base import BaseFinder
 from glancesync.sync.choice import RegionChooser
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
@@ -139,7 +140,8 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     tee = Tee(settings.transfer, sources.readers)
     shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock,
                              order=lambda: settings.stores.drivers, sources=sources, gathers=tee.gathers,
-                             client=directory.client, suspect=suspecting(records, queue))
+                             client=directory.client, suspect=suspecting(records, queue), find_base=BaseFinder(
+                                 records=records, properties=lambda: settings.stores.base_image_properties).find)
     executor = Executor(records=records, trust=trust, sight=sight, tee=tee, clock=clock,
                         new_id=lambda: str(uuid.uuid4()), meter=counters, shortcut=shortcut)
     converger = Converger(context, executor)
@@ -194,7 +196,8 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
 def _drivers(settings: Settings, clock: Clock) -> dict[str, CopyDriver]:
     stores = settings.stores
     return load_drivers(DriverOptions(clock=clock, copy_timeout_seconds=lambda: stores.scp_copy_timeout_seconds,
-                                      shell_tries=lambda: stores.num_shell_tries))
+                                      shell_tries=lambda: stores.num_shell_tries,
+                                      import_interface=lambda: stores.glance_download_interface))
 
 
 def _parts(conf: cfg.ConfigOpts, service: Service, outward: Callable[[policy.Enforcer], Outward],

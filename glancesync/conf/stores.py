@@ -17,12 +17,20 @@ OPTS = [
                      "and `stream`, through the Glances and this server, which is always the last. A region for which "
                      "it is left out (here, or by `drivers` in glance_store.yaml) gets nothing by it: its tasks wait "
                      "where no other way can be taken."),
+    cfg.StrOpt("glance_download_interface", mutable=True, default="public", choices=["public", "internal", "admin"],
+               help="At which endpoint of the source region a target's Glance fetches images, where glance-download is "
+                    "one of the drivers: its interface in Keystone's catalog. It has to be one that the target's "
+                    "Glance can reach and its [import_filtering_opts] allow."),
     cfg.FloatOpt("scp_copy_timeout_seconds", mutable=True, default=3600, min=1,
-                 help="How long one copy from store to store may take before it is ended and the bytes go through the "
-                      "Glances; hashing what arrived may take as long again."),
+                 help="How long one copy from store to store may take before it is ended and the bytes take the next "
+                      "way; hashing what arrived may take as long again."),
     cfg.IntOpt("num_shell_tries", mutable=True, default=3, min=1, max=20,
                help="How often the host of a store is called, a second apart, before it counts as unreachable. A "
                     "refused login or a wrong host key is not tried again."),
+    cfg.ListOpt("base_image_properties", mutable=True, default=["base_image_ref"],
+                help="Image properties that name the image from which an image was made. Where that one has the same "
+                     "owner or is public, and its verified replica lies on the target's host, only what differs is "
+                     "sent (by rsync, on both hosts). Empty: images are always sent whole."),
 ]
 
 
@@ -30,8 +38,10 @@ OPTS = [
 class StoresSettings:
     config_file: str | None = None
     drivers: tuple[str, ...] = ("filesystem", "stream")
+    glance_download_interface: str = "public"
     scp_copy_timeout_seconds: float = 3600
     num_shell_tries: int = 3
+    base_image_properties: tuple[str, ...] = ("base_image_ref",)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
@@ -44,4 +54,4 @@ def read(conf: cfg.ConfigOpts) -> StoresSettings:
     drivers = tuple(given.pop("drivers"))
     if not drivers or len(set(drivers)) < len(drivers):
         raise ConfigurationError("[stores] drivers has to name each driver once, and at least one")
-    return StoresSettings(drivers=drivers, **given)
+    return StoresSettings(drivers=drivers, base_image_properties=tuple(given.pop("base_image_properties")), **given)

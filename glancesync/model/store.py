@@ -71,13 +71,15 @@ Scheme = FilesystemScheme | HttpScheme
 @dataclass(frozen=True, kw_only=True)
 class GlanceStores:
     """The stores of one Glance, which is named by its region, by the host of its endpoint, or by both. `drivers`: which
-    may fill it, the first one first; empty where [stores] drivers says so."""
+    may fill it, the first one first; empty where [stores] drivers says so. `import_plugins`: those that it passes
+    imported bytes through, as far as somebody told."""
 
     name: str
     region: str | None
     service_ip: str | None
     schemes: tuple[Scheme, ...]
     drivers: tuple[str, ...] = ()
+    import_plugins: tuple[str, ...] = ()
 
     def is_of(self, region: Region) -> bool:
         """A region's name says more than an address."""

@@ -7,6 +7,8 @@ import abc
 from collections.abc import Callable
 from typing import Any
 
+from glancesync.exceptions import RegionAnswerError
+from glancesync.model.image import Image
 from glancesync.model.imports import ImportTask
 from glancesync.regions import glance_json
 from glancesync.regions.glance_http import GlanceHTTP, path_of
@@ -33,6 +35,7 @@ class GlanceImports(ImportClient):
 
     _http: GlanceHTTP
     _ask: Callable[..., Any]
+    get_image: Callable[..., Image]
 
     def import_from_region(self, image_id: str, region: str, source_id: str, *, interface: str) -> None:
         self._http.request(path_of(image_id, "import"), "POST", json={"method": {
@@ -40,5 +43,10 @@ class GlanceImports(ImportClient):
             "glance_service_interface": interface}})
 
     def list_import_tasks(self, image_id: str) -> tuple[ImportTask, ...]:
-        found: tuple[ImportTask, ...] = self._ask("GET", path_of(image_id, "tasks"), glance_json.parse_import_tasks)
+        try:
+            found: tuple[ImportTask, ...] = self._ask("GET", path_of(image_id, "tasks"),
+                                                      glance_json.parse_import_tasks)
+        except RegionAnswerError:
+            self.get_image(image_id, with_members=False)  # this 404 of Glance's names no image
+            raise
         return found

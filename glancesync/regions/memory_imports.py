@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from glancesync.clock import Clock
-from glancesync.exceptions import RegionConflictError, RegionRejectedError
+from glancesync.exceptions import RegionConflictError, RegionRejectedError, TransferError
 from glancesync.model.image import Image
 from glancesync.model.imports import ImportTask
 from glancesync.regions.imports import ImportClient
@@ -75,8 +75,12 @@ class MemoryImports(ImportClient):
         source = peer.find_image(source_id, with_members=False) if peer is not None else None
         if source is None or source.status != "active" or peer is None:
             return None
-        with peer.open_data(source_id) as data:
-            return self.plugin(b"".join(data.chunks))
+        try:
+            with peer.open_data(source_id) as data:
+                found = b"".join(data.chunks)
+        except TransferError:
+            return None
+        return self.plugin(found)
 
     def _note(self, image_id: str, task: ImportTask) -> None:
         self._tasks.setdefault(image_id, []).append(task)

@@ -69,7 +69,7 @@ class TargetGlance(Protocol):
 class StoreCopy:
     """One copy: the source's image, of `size` bytes and this digest, to be the bytes of the queued replica. `source`,
     `target`: the stores, where the driver asked for some. `glance`: the target's, None in tests of drivers that need
-    none."""
+    none. `base_id`: what most of the image may be in the target's store already, a replica that its owner may read."""
 
     image_id: str
     replica_id: str
@@ -79,6 +79,7 @@ class StoreCopy:
     target: Scheme | None = None
     source_region: str = ""
     glance: TargetGlance | None = None
+    base_id: str | None = None
 
 
 class Progress(Protocol):

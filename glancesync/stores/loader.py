@@ -95,7 +95,8 @@ def _glance(document: Document, place: Place, given: dict[str, Any]) -> GlanceSt
         seen.add(scheme["name"])
         schemes.append(_scheme(document, (*here, "parameters"), scheme["name"], scheme["parameters"]))
     return GlanceStores(name=given["name"], region=given.get("region"), service_ip=_bare(given.get("service_ip")),
-                        schemes=tuple(schemes), drivers=tuple(given.get("drivers", ())))
+                        schemes=tuple(schemes), drivers=tuple(given.get("drivers", ())),
+                        import_plugins=tuple(given.get("import_plugins", ())))
 
 
 def _scheme(document: Document, place: Place, name: str, given: dict[str, Any]) -> Scheme:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from stevedore import ExtensionManager
@@ -22,6 +22,7 @@ class DriverOptions:
     clock: Clock
     copy_timeout_seconds: Callable[[], float]
     shell_tries: Callable[[], int]
+    import_interface: Callable[[], str] = field(default_factory=lambda: lambda: "public")
 
 
 def load_drivers(options: DriverOptions) -> dict[str, CopyDriver]:

@@ -45,6 +45,7 @@ PARAMETERS: Mapping[str, dict[str, Any]] = {"filesystem": FILESYSTEM, "http": HT
 FILE = _object(("glances",), {"glances": {"type": "array", "items": _object(("name", "schemes"), {
     "name": _text(), "region": _text(), "service_ip": _text(_HOST),
     "drivers": {"type": "array", "minItems": 1, "maxItems": 20, "uniqueItems": True, "items": _text(_DRIVER)},
+    "import_plugins": {"type": "array", "maxItems": 50, "uniqueItems": True, "items": _text(_DRIVER)},
     "schemes": {"type": "array", "items": _object(("name", "parameters"), {
         "name": {"enum": sorted(PARAMETERS)}, "parameters": {"type": "object"}})},
 })}})
@@ -86,6 +87,8 @@ glances:
     region: RegionTwo
     # How its images may get their bytes, the first way first; else what [stores] drivers says.
     drivers: [filesystem, stream]
+    # What image_import_plugins of that region's Glance names: glance-download is not taken where one changes bytes.
+    import_plugins: [inject_image_metadata]
     schemes:
       - name: filesystem
         parameters: {host: "198.51.100.10", datadir: /var/lib/glance/images/, login_user: glance}

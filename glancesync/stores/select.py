@@ -16,6 +16,9 @@ from glancesync.model.image import Image
 from glancesync.model.store import FilesystemScheme, GlanceStores, Scheme
 from glancesync.stores.driver import STREAM, Capabilities, Carrier, CopyDriver
 
+#: Import plugins that change no byte; and the one that leaves images in compressed containers as they are.
+_HARMLESS = frozenset({"no_op", "inject_image_metadata"})
+_DECOMPRESSION = "image_decompression"
 #: Where neither the file nor the option says anything.
 DEFAULT_ORDER = ("filesystem", STREAM)
 
@@ -116,6 +119,7 @@ def _way(image: Image, holder: Holder, target: Site, name: str, driver: CopyDriv
     wanted, source = driver.capabilities, holder.site
     one, two = _find(source, wanted.source_scheme), _find(target, wanted.target_scheme)
     why = (_why_not_in_order(name, target) or _why_not_the_image(image, wanted)
+           or _why_not_as_it_is(image, wanted, target)
            or _why_no_store(source, wanted.source_scheme, one) or _why_no_store(target, wanted.target_scheme, two))
     if why is None and name in target.set_aside:
         why = f"{target.region} is set aside: {target.set_aside[name]}"
@@ -139,6 +143,18 @@ def _why_not_the_image(image: Image, wanted: Capabilities) -> str | None:
         return f"the driver cannot verify {image.digest.algorithm}"
     if wanted.import_methods and image.status != "active":
         return f"the image is {image.status}, and a Glance imports from active ones only"
+    return None
+
+
+def _why_not_as_it_is(image: Image, wanted: Capabilities, target: Site) -> str | None:
+    """Glance tells nobody which plugins it has: an operator may; else the hash tells afterwards, at the cost of an id.
+    """
+    if not wanted.import_methods or target.stores is None:
+        return None
+    for plugin in target.stores.import_plugins:
+        if plugin in _HARMLESS or (plugin == _DECOMPRESSION and image.container_format == "compressed"):
+            continue
+        return f"imports of {target.region} pass through the plugin {plugin}, which may change their bytes"
     return None
 
 

@@ -35,6 +35,8 @@ from glancesync.sync.update import plan_update
 
 #: A source in one of these is still being made.
 IN_MAKING = frozenset({"queued", "saving", "uploading", "importing"})
+#: A Glance that fetches fewer has died. It moves each byte twice: to its staging folder, then to its store.
+_FETCHED_BYTES_PER_SECOND = 5 * 2 ** 20
 #: So long Glance itself keeps the lock of an import that does not go on.
 _IMPORT_SECONDS = 3600.0
 
@@ -250,7 +252,10 @@ def _plan_filling(situation: Situation, source: Image, replica: Image) -> Plan:
 
 def _plan_saving(situation: Situation, source: Image, replica: Image) -> Plan:
     since = situation.record.saving_since if situation.record else None
-    if since is not None and situation.now - since >= situation.saving_timeout_seconds:
+    patience = situation.saving_timeout_seconds
+    if replica.locked:  # its Glance fetches the bytes by itself
+        patience += (source.size or 0) / _FETCHED_BYTES_PER_SECOND
+    if since is not None and situation.now - since >= patience:
         return _replace(situation, source, replica, IdReason.STUCK_SAVING,
                         f"the replica stayed in {replica.status}: its Glance died during an upload")
     return Plan(state=ReplicaState.WAITING, code=Code.REPLICA_SAVING, reason=f"the replica is {replica.status}",

@@ -21,11 +21,14 @@ from glancesync.exceptions import (
     NotFoundError,
     NoWayError,
     RegionError,
+    ReplicaSavingError,
     SourceCorruptError,
     SourceReadError,
     SourcesBusyError,
     StoreCopyError,
     StoreCorruptCopyError,
+    StoreImportError,
+    StoreImportRefusedError,
     StoreSourceMissingError,
     TransferError,
     VerificationError,
@@ -47,6 +50,8 @@ from glancesync.sync.verify import check_copy
 LOG = logging.getLogger(__name__)
 #: What changes the bytes of an image once does so each time; each time costs an id.
 _CHANGED_SECONDS = 86400.0
+_REFUSED_SECONDS = 600.0
+_FAILED_SECONDS = 60.0
 _WRONG_BYTES = (SourceCorruptError, StoreCorruptCopyError)
 #: Whoever raises these, it is the source that did not give the bytes.
 _OF_SOURCES = (*_WRONG_BYTES, StoreSourceMissingError, SourceReadError)
@@ -74,14 +79,16 @@ def _no_client(region: str) -> RegionClient:
 class StoreShortcut:
     """Holds the drivers, and which of them are set aside for which region. `find_stores`: what the file says; `order`:
     the drivers that may fill a region of which the file does not say that; `gathers`: the tee's; `client`: of another
-    region that holds the image; `suspect` is told of a replica (image id, region) that gave wrong bytes."""
+    region that holds the image; `suspect` is told of a replica (image id, region) that gave wrong bytes; `find_base`:
+    the replica in the run's region to which an image may be copied as a difference."""
 
     def __init__(self, *, clock: Clock, drivers: Mapping[str, CopyDriver] | None = None,  # noqa: PLR0913 - by name
                  find_stores: Callable[[Region], GlanceStores | None] = lambda _region: None,
                  regions: Callable[[], Sequence[Region]] = tuple, order: Callable[[], tuple[str, ...]] | None = None,
                  sources: Sources | None = None, gathers: Callable[[str, str], bool] = lambda _region, _id: False,
                  client: Callable[[str], RegionClient] = _no_client,
-                 suspect: Callable[[str, str], None] = lambda _image_id, _region: None) -> None:
+                 suspect: Callable[[str, str], None] = lambda _image_id, _region: None,
+                 find_base: Callable[[Image, Run], str | None] = lambda _image, _run: None) -> None:
         self._drivers = drivers or {}
         self._find_stores = find_stores
         self._regions = regions
@@ -91,6 +98,7 @@ class StoreShortcut:
         self._gathers = gathers
         self._client = client
         self._suspect = suspect
+        self._find_base = find_base
         self._asides = Asides(clock)
         self._placed = PlacedFiles(self._asides, clock)
 
@@ -107,7 +115,7 @@ class StoreShortcut:
         has to be replaced; what the last way failed with; and what the run's handle and the regions' clients raise."""
         failed: dict[tuple[str, str], GlanceSyncError] = {}
         while True:
-            way = self._next(source, run, failed, taken=self._is_taken(replica_id, run))
+            way = self._next(source, run, replica_id, failed)
             started = self._clock.monotonic()
             try:
                 result = self._try(way, source, run, replica_id, watch, stream)
@@ -115,6 +123,7 @@ class StoreShortcut:
                 if not self._goes_on(error, way, source, run, replica_id):
                     raise
                 failed[way.driver, way.source_region] = error
+                self._set_aside(way, error, source, run, failed)
                 LOG.warning("image %s does not come to %s by %s from %s, after %.1f s: %s: %s", source.id, run.region,
                             way.driver, way.source_region, self._clock.monotonic() - started, error.code, error)
                 continue
@@ -130,10 +139,14 @@ class StoreShortcut:
         """A copy of the image has ended and what came of it is written down."""
         self._sources.ended(image_id)
 
-    def _next(self, source: Image, run: Run, failed: Mapping[tuple[str, str], GlanceSyncError], *,
-              taken: bool) -> Way:
+    def _next(self, source: Image, run: Run, replica_id: str,
+              failed: Mapping[tuple[str, str], GlanceSyncError]) -> Way:
         ways = self.explain(source, run.reader.region_name, run.region)
-        way = next_way([each for each in ways if each.driver == STREAM or not taken], failed)
+        asides = self._asides.of(run.region)
+        if any(each.driver != STREAM and (each.refusal is None or each.busy or each.driver in asides)
+               for each in ways) and self._is_taken(replica_id, run):
+            ways = [each for each in ways if each.driver == STREAM]
+        way = next_way(ways, failed)
         if way is None and failed:
             raise _worst(failed, run.reader.region_name)
         if way is None:
@@ -145,8 +158,12 @@ class StoreShortcut:
         return way
 
     def _is_taken(self, replica_id: str, run: Run) -> bool:
-        """Whether a location task of an earlier run still works on the replica: its file must stay where it is."""
-        return bool(self._drivers) and run.target.get_image(replica_id, with_members=False).locked
+        """Whether a location task of an earlier run still works on the replica: its file must stay where it is. Raises
+        ReplicaSavingError where it takes no upload either."""
+        replica = run.target.get_image(replica_id, with_members=False)
+        if replica.status in ("importing", "saving"):
+            raise ReplicaSavingError(f"the replica {replica_id} in {run.region} is {replica.status}")
+        return replica.locked
 
     def _try(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch,
              stream: Stream) -> CopyResult:
@@ -174,7 +191,9 @@ class StoreShortcut:
             raise StoreCopyError(f"image {source.id} has no size or no hash")  # such a way is never taken
         driver = self._drivers[way.driver]
         copy = StoreCopy(image_id=way.source_id, replica_id=replica_id, size=source.size, digest=source.digest,
-                         source=way.source, target=way.target, source_region=way.source_region, glance=run.target)
+                         source=way.source, target=way.target, source_region=way.source_region, glance=run.target,
+                         base_id=self._find_base(source, run))
+        run.handle.ensure_lease()
         url = driver.copy(copy, run.handle)
         if url is not None:
             self._placed.register(driver, copy, url, run)
@@ -193,6 +212,20 @@ class StoreShortcut:
         if isinstance(error, StoreCopyError):
             return True
         return by_source and run.target.get_image(replica_id, with_members=False).status == "queued"
+
+    def _set_aside(self, way: Way, error: GlanceSyncError, source: Image, run: Run,
+                   failed: Mapping[tuple[str, str], GlanceSyncError]) -> None:
+        """Of a driver that fails for the region. An import that fails may be the source's fault, or the image's: it is
+        the region's only for a while, and when it failed from everywhere. What is refused is refused for all."""
+        if not isinstance(error, StoreImportError) or error.region is None:
+            return
+        if isinstance(error, StoreImportRefusedError):
+            self._asides.note(error.region, way.driver, str(error), seconds=_REFUSED_SECONDS)
+            return
+        self._sources.failed(source.id, way.source_region, f"{error.code}: {error}")
+        following = next_way(self.explain(source, run.reader.region_name, run.region), failed)
+        if following is None or following.driver != way.driver:
+            self._asides.note(error.region, way.driver, str(error), seconds=_FAILED_SECONDS)
 
     def _ensure_same(self, driver: CopyDriver, found: CopyResult, run: Run, replica_id: str) -> None:
         """What was verified first is compared by who called this, as any copy."""

@@ -72,7 +72,7 @@ class Sources:
                      joins: Callable[[str, str], bool]) -> list[Holder]:
         """The cascading region first. `site` describes a region; `joins(region, image id there)`: whether a read
         through the Glances is about to begin."""
-        found = [(cascading, image.id, None)]
+        found: list[tuple[str, str, str | None]] = [(cascading, image.id, None)]
         if image.digest is not None and not image.hash_is_claim:
             found += [(each.region, each.replica_id, self._why_not(each.region))
                       for each in self._list_held(image.id) if each.region not in (cascading, target)

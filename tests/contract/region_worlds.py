@@ -9,6 +9,7 @@ from dataclasses import replace
 from glancesync.exceptions import NotFoundError
 from glancesync.model.image import Image, ImageChanges, NewImage
 from glancesync.regions.client import RegionClient
+from glancesync.regions.glance_json import parse_image
 from glancesync.regions.memory import MemoryRegion
 from tests.fixtures.images import Images
 
@@ -22,12 +23,16 @@ def a_new_image(**fields: object) -> NewImage:
 
 
 class World:
-    """A client, and images that other projects made. `burst` is a size no socket buffer swallows at once."""
+    """A client, and images that other projects made. `burst` is a size no socket buffer swallows at once; `peer` is
+    another region, in which `peer_image` makes an active image that is not ours."""
 
     burst_bytes = 1024 * 1024
 
-    def __init__(self, client: RegionClient, make_foreign: Callable[[str, bool], str]) -> None:
+    def __init__(self, client: RegionClient, make_foreign: Callable[[str, bool], str], peer: str,
+                 peer_image: Callable[[bytes], Image]) -> None:
         self.client = client
+        self.peer = peer
+        self.peer_image = peer_image
         self.make_foreign = make_foreign
         self._made: list[str] = []
 
@@ -57,12 +62,23 @@ def memory_world() -> World:
         image = Image(id=str(uuid.uuid4()), status="queued", owner="somebody", visibility=visibility, os_hidden=hidden)
         return client.put_image(image).id
 
-    return World(client, make_foreign)
+    peer = MemoryRegion("MemoryTwo", project_id="service")
+    client.peers = {"MemoryTwo": peer}
+
+    def peer_image(data: bytes) -> Image:
+        made = peer.create_image(a_new_image(owner="somebody", visibility="private"))
+        peer.upload_data(made.id, [data], size=len(data))
+        return peer.get_image(made.id)
+
+    return World(client, make_foreign, "MemoryTwo", peer_image)
 
 
-def glance_world(client: RegionClient, user: Images, admin: Images) -> World:
+def glance_world(client: RegionClient, user: Images, admin: Images, peer: tuple[str, Images]) -> World:
     def make_foreign(visibility: str, hidden: bool) -> str:
         maker = admin if visibility == "public" else user
         return str(maker.create(name="foreign", visibility=visibility, os_hidden=hidden)["id"])
 
-    return World(client, make_foreign)
+    def peer_image(data: bytes) -> Image:
+        return parse_image(peer[1].create(name="peer", data=data, visibility="private"))
+
+    return World(client, make_foreign, peer[0], peer_image)

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import uuid
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,13 +17,19 @@ from typing import Any
 from glancesync.clock import SystemClock
 from glancesync.concurrency import Gathering, Place
 from glancesync.conf.transfer import TransferSettings
-from glancesync.exceptions import TransferError
+from glancesync.exceptions import ImageNotFoundError, TransferError
 from glancesync.model.image import Digest, Image, NewImage
+from glancesync.regions.client import RegionClient
 from glancesync.regions.memory import MemoryRegion
 from glancesync.stores.driver import CopyDriver, StoreCopy
 from glancesync.stores.loading import DriverOptions, load_drivers
+from glancesync.sync.attempts import AttemptWatch
+from glancesync.sync.meter import NoMeter
+from glancesync.sync.run import Run
+from glancesync.sync.shortcut import StoreShortcut
 from glancesync.sync.tee import Tee
 from glancesync.sync.verify import check_copy
+from tests.fixtures.polling import eventually
 from tests.fixtures.sshd import running
 
 SERVICE = "service"
@@ -39,7 +46,7 @@ class Watch:
         self.gathering = Place(Gathering(1))
         self.seen: list[int] = []
         self.begun_at = 0.0
-        self.task: Any = None
+        self.task: Any = Namespace(id="t")
 
     @property
     def bytes_done(self) -> int | None:
@@ -193,12 +200,107 @@ class StreamWorld(MemoryWorld):
             self.two.upload_data(copy.replica_id, broken(), size=None)
 
 
+class ImportWorld(MemoryWorld):
+    """The target's Glance fetches the bytes; what the driver leaves to be compared is compared as the server does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connect(self.one, self.two)
+
+    def connect(self, one: RegionClient, two: RegionClient) -> None:
+        self.ends = one, two
+        self._driver: CopyDriver = load_drivers(options())["glance-download"]
+        self._shortcut = StoreShortcut(
+            drivers={self._driver.name: self._driver}, find_stores=lambda _region: None, regions=lambda: [],
+            clock=SystemClock(), order=lambda: (self._driver.name,))
+
+    def put_big(self) -> StoreCopy:
+        self.two.slow = True
+        return super().put_big()
+
+    def copy(self, copy: StoreCopy, progress: Watch) -> None:
+        one, two = self.ends
+        source = Image(id=copy.image_id, status="active", size=copy.size, digest=copy.digest)
+        run = Run(image_id=copy.image_id, region=two.region_name, source=source, reader=one, target=two,
+                  handle=progress, seen_at=0)
+        watch = AttemptWatch(attempts=Forgetful(), clock=SystemClock(), meter=NoMeter())  # type: ignore[arg-type]
+        found = self._shortcut.copy(source, run, copy.replica_id, watch)
+        assert found is not None
+        assert found[0] == "glance-download"
+
+    def bytes_of(self, copy: StoreCopy) -> bytes | None:
+        """An image of other bytes is active for a moment, until it is replaced; nobody can reach it."""
+        two = self.ends[1]
+        image = two.find_image(copy.replica_id)
+        if image is None or not image.has_bytes:
+            return None
+        assert (image.visibility, image.os_hidden) == ("private", True)
+        if image.digest != copy.digest:
+            return None
+        with two.open_data(copy.replica_id) as data:
+            return b"".join(data.chunks)
+
+    def remains(self, copy: StoreCopy) -> list[str]:
+        self.two.settle_imports()
+        return super().remains(copy)
+
+    def litter(self, copy: StoreCopy) -> None:
+        self.ends[1].import_from_region(copy.replica_id, self.ends[0].region_name, str(uuid.uuid4()),
+                                        interface="public")
+
+    def close(self) -> None:
+        self._driver.close()
+
+
+class RealImportWorld(ImportWorld):
+    """Two real Glances. `rot(image id, bytes)` changes what lies in the source's store; `lying()` names what lies in
+    the target's."""
+
+    def __init__(self, one: RegionClient, two: RegionClient, rot: Callable[[str, bytes], None],
+                 lying: Callable[[], list[str]]) -> None:
+        super().__init__()
+        self.connect(one, two)
+        self._rot = rot
+        self._lying = lying
+        self._made: list[str] = []
+
+    def put(self, data: bytes, *, given: bytes | None = None) -> StoreCopy:
+        one, two = self.ends
+        source, replica = one.create_image(replace(_new(), owner=None)), two.create_image(replace(_new(), owner=None))
+        self._made += [source.id, replica.id]
+        one.upload_data(source.id, [data], size=len(data))
+        if given is not None:
+            self._rot(source.id, given)
+        return StoreCopy(image_id=source.id, replica_id=replica.id, size=len(data), digest=digest_of(data),
+                         source_region=one.region_name, glance=two)
+
+    def put_big(self) -> StoreCopy:
+        return self.put(b"x" * 64 * 2 ** 20)
+
+    def litter(self, copy: StoreCopy) -> None:
+        super().litter(copy)
+        eventually(lambda: not self.ends[1].get_image(copy.replica_id).locked, 20, what="that import failed")
+
+    def remains(self, copy: StoreCopy) -> list[str]:
+        image = self.ends[1].find_image(copy.replica_id)
+        busy = image is not None and (image.locked or image.status not in ("queued", "active"))
+        return [*self._lying(), *([image.status] if busy and image is not None else [])]
+
+    def clean(self) -> None:
+        for client in self.ends:
+            for image_id in self._made:
+                with contextlib.suppress(ImageNotFoundError):
+                    client.delete_image(image_id)
+
+
+class Forgetful:
+    """Attempts that nobody reads."""
+
+    def add(self, _attempt: object) -> None:
+        """Gone."""
+
+
 def _new() -> NewImage:
     return NewImage(id=str(uuid.uuid4()), name="contract", owner=SERVICE, visibility="private", protected=False,
                     os_hidden=True, disk_format="raw", container_format="bare", min_disk=0, min_ram=0,
                     tags=frozenset(), properties={})
-
-
-def bootable(image: Image | None) -> bool:
-    """Whether somebody else than the service user may."""
-    return image is not None and image.status == "active" and (image.visibility != "private" or image.owner != SERVICE)

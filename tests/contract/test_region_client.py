@@ -19,7 +19,7 @@ from glancesync.exceptions import (
     RegionRejectedError,
     TransferError,
 )
-from glancesync.model.image import Digest, ImageChanges, Member
+from glancesync.model.image import Digest, Image, ImageChanges, Member
 from glancesync.regions.client import RegionClient
 from glancesync.regions.glance import GlanceRegion
 from glancesync.regions.memory import MemoryRegion
@@ -36,7 +36,8 @@ def _real(request: pytest.FixtureRequest) -> World:
     client = GlanceRegion(
         region_name=region, endpoint=lab.endpoint(region), connect_timeout_seconds=5, read_timeout_seconds=30,
         session=request.getfixturevalue("session_of")("glance-sync"), idle_timeout_seconds=30)
-    return glance_world(client, images("demo", region), images("admin", region))
+    return glance_world(client, images("demo", region), images("admin", region),
+                        (lab.cascading_region, images("demo")))
 
 
 @pytest.fixture(params=["memory", pytest.param("glance", marks=pytest.mark.lab)])
@@ -423,3 +424,47 @@ class TestLocations:
         world.client.upload_data(image.id, [b"bytes"], size=5)
         with pytest.raises(RegionConflictError):
             world.client.add_location(image.id, self.URL, self.DIGEST)
+
+
+class TestImports:
+    def test_a_glance_fetches_from_another_region(self, world: World) -> None:
+        source = world.peer_image(b"bytes of another region")
+        image = world.create(visibility="private", os_hidden=True)
+        world.client.import_from_region(image.id, world.peer, source.id, interface="public")
+
+        done = eventually(lambda: _rested(world, image.id), 30, what="it came to its end")
+
+        assert (done.status, done.size, done.digest) == ("active", source.size, source.digest)
+        assert not done.hash_is_claim
+        assert (done.visibility, done.os_hidden, done.name) == ("private", True, image.name)
+        assert done.properties == {**image.properties, **done.properties}
+        assert [task.status for task in world.client.list_import_tasks(image.id)] == ["success"]
+        with pytest.raises(RegionConflictError):
+            world.client.import_from_region(image.id, world.peer, source.id, interface="public")
+
+    def test_what_cannot_be_fetched_leaves_a_queued_image(self, world: World) -> None:
+        image = world.create()
+        world.client.import_from_region(image.id, world.peer, str(uuid.uuid4()), interface="public")
+
+        done = eventually(lambda: _rested(world, image.id), 30, what="it came to its end")
+
+        assert (done.status, done.size) == ("queued", None)
+        task = world.client.list_import_tasks(image.id)[-1]
+        assert (task.status, task.is_live) == ("failure", False)
+        world.client.upload_data(image.id, [b"x"], size=1)
+        assert world.client.get_image(image.id).status == "active"
+
+    def test_of_an_image_that_is_not_there(self, world: World) -> None:
+        gone = str(uuid.uuid4())
+        with pytest.raises(ImageNotFoundError):
+            world.client.list_import_tasks(gone)
+        with pytest.raises(ImageNotFoundError):
+            world.client.import_from_region(gone, world.peer, gone, interface="public")
+
+
+def _rested(world: World, image_id: str) -> Image:
+    image = world.client.get_image(image_id, with_members=False)
+    tasks = world.client.list_import_tasks(image_id)
+    assert not image.locked
+    assert not any(task.is_live for task in tasks)
+    return image

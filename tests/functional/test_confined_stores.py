@@ -58,13 +58,20 @@ def confined(two_hosts: tuple[Sshd, Sshd], shell: Path) -> tuple[Sshd, Sshd]:
 
 @pytest.mark.parametrize("direct", [True, pytest.param(False, marks=pytest.mark.full)])
 def test_the_driver_works_with_confined_accounts(confined: tuple[Sshd, Sshd], driver: FilesystemDriver,
-                                                 direct: bool) -> None:
+                                                 direct: bool, caplog: pytest.LogCaptureFixture) -> None:
     one, two = confined
     target = two.reaching(one) if direct else two.scheme
     driver.copy(job(one.scheme, target), Watch())
     assert (two.images / REPLICA).read_bytes() == DATA
     assert driver.describe_route(one.scheme, target) == ("host to host" if direct else
                                                          "through the server: 127.0.0.1 has no peer_key_file")
+    if direct:
+        two.put(OTHER, DATA)
+        one.put(ID, DATA + b"more")
+        with caplog.at_level("INFO"):
+            driver.copy(job(one.scheme, target, DATA + b"more", base_id=OTHER), Watch())
+        assert "as a difference" in caplog.text
+        (two.images / OTHER).unlink()
     assert len(driver.check(two.scheme)) >= 3
     driver.discard(job(one.scheme, target))
     assert two.names() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from glancesync import exceptions as errors
-from glancesync.model.store import PeerAccess
+from glancesync.model.store import FilesystemScheme, PeerAccess
 from glancesync.stores.driver import StoreCopy
 from glancesync.stores.drivers.filesystem import FilesystemDriver
 from tests.fixtures.polling import eventually
@@ -337,3 +338,82 @@ def test_close_ends_the_shared_connections(two_hosts: tuple[Sshd, Sshd], driver:
     assert two_hosts[0].serving()
     driver.close()
     eventually(lambda: not two_hosts[0].serving(), 10, what="no connection is left")
+
+
+BASE = "0a1b2c3d-0000-4000-8000-00000000000d"
+CHANGED = DATA[:1_000_000] + b"another version" + DATA[1_000_015:] + b"and more"
+
+
+def delta_job(one: Sshd, target: FilesystemScheme, data: bytes = CHANGED) -> StoreCopy:
+    one.put(ID, data)
+    return job(one.scheme, target, data, base_id=BASE)
+
+
+def test_only_what_a_base_lacks_is_sent(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver,
+                                        caplog: pytest.LogCaptureFixture) -> None:
+    one, two = two_hosts
+    base = two.put(BASE, DATA)
+    watch = Watch()
+    with caplog.at_level("INFO"):
+        driver.copy(delta_job(one, two.reaching(one)), watch)
+    assert ((two.images / REPLICA).read_bytes(), base.read_bytes()) == (CHANGED, DATA)
+    assert (base.stat().st_nlink, two.names()) == (1, [REPLICA, BASE])
+    [sent] = re.findall(r"as a difference to .*: ([0-9]+) bytes of", caplog.text)
+    assert 0 < int(sent) < 200_000
+    assert watch.seen == sorted(watch.seen)
+    assert (watch.seen[0], watch.seen[-1]) == (0, len(CHANGED))
+    shorter = CHANGED[:-500_000]  # a base may be larger than the image
+    driver.copy(delta_job(one, two.reaching(one), shorter), Watch())
+    assert (two.images / REPLICA).read_bytes() == shorter
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("fault", "why"), [
+    ("no base", "its base is not here"), ("a link", "its base is not here"), ("rsync here", "this host has no rsync"),
+    ("rsync there", "rsync ended with status"), ("a blank", "a path has characters")])
+def test_where_there_is_no_difference_to_be_had_the_whole_is_sent(
+        two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver, tmp_path: Path, fault: str, why: str,
+        caplog: pytest.LogCaptureFixture) -> None:
+    one, two = two_hosts
+    two.put(BASE, DATA)
+    if fault in ("no base", "a link"):
+        (two.images / BASE).unlink()
+    if fault == "a link":
+        (two.images / BASE).symlink_to(one.images / ID)
+    if fault.startswith("rsync"):
+        programs = tmp_path / "programs"
+        programs.mkdir()
+        for name in ("python3", "ssh", "true"):
+            (programs / name).symlink_to(f"/usr/bin/{name}")
+        host = two if fault == "rsync here" else one
+        host.stop()
+        host.start(environment=f"PATH={programs}")
+    source = one.scheme
+    if fault == "a blank":
+        (one.folder / "a b").mkdir()
+        source = replace(source, datadir=str(one.folder / "a b"))
+    wanted = replace(delta_job(one, two.reaching(one)), source=source)
+    if fault == "a blank":
+        (one.folder / "a b" / ID).write_bytes(CHANGED)
+    with caplog.at_level("INFO"):
+        driver.copy(wanted, Watch())
+    assert (two.images / REPLICA).read_bytes() == CHANGED
+    assert f"copied whole, not as a difference to {BASE}: {why}" in caplog.text
+
+
+@pytest.mark.full
+def test_a_difference_is_verified_as_any_copy(two_hosts: tuple[Sshd, Sshd], driver: FilesystemDriver) -> None:
+    one, two = two_hosts
+    two.put(BASE, DATA)
+    wanted = delta_job(one, two.reaching(one))
+    one.put(ID, CHANGED[:-1] + b"!")
+    with pytest.raises(errors.StoreCorruptCopyError):
+        driver.copy(wanted, Watch())
+    one.put(ID, CHANGED[:-1])
+    with pytest.raises(errors.StoreShortCopyError):
+        driver.copy(wanted, Watch())
+    for hostile in ("../../etc/passwd", "-e id", f"{BASE}/../x", "$(id)"):
+        one.put(ID, CHANGED)
+        driver.copy(replace(wanted, base_id=hostile), Watch())
+        assert (two.images / REPLICA).read_bytes() == CHANGED
+    assert two.names() == [REPLICA, BASE]

@@ -170,7 +170,8 @@ def test_a_region_that_does_not_register_is_set_aside(cloud: Cloud, image_id: st
         assert_same(cloud, image_id, TWO)
         assert any("through the Glances: store_not_registered" in line for line in cloud.log_of(image_id, TWO))
         stream, refused = cloud.ways(image_id, TWO)
-        assert stream == {"source": ONE, "driver": "stream", "carrier": "server", "refusal": None, "route": None}
+        assert stream == {"source": ONE, "driver": "stream", "carrier": "server", "refusal": None, "route": None,
+                          "doubt": None}
         assert refused["driver"] == "filesystem"
         assert f"{TWO} is set aside: its Glance " in refused["refusal"]
     cloud.lab.server.stop()

@@ -11,7 +11,7 @@ from typing import Any
 
 _PACKAGE = "glancesync.stores.agent"
 #: In the order in which they import one another.
-_MODULES = ("words", "files", "taker", "bundle", "hop", "moves", "confined", "main")
+_MODULES = ("words", "files", "taker", "bundle", "hop", "delta", "moves", "confined", "main")
 #: Where the modules came from a text, that text.
 packed: str | None = None
 

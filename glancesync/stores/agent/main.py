@@ -103,6 +103,8 @@ def _copy(copy: Callable[[Request, Part], None], request: Request) -> None:
 
     def leave(*_given: object) -> None:
         part.abandon()
+        if os.getsid(0) == os.getpgrp():  # nobody's but sshd's: ssh and rsync end as well
+            os.killpg(0, signal.SIGKILL)
         os._exit(FAILED)
 
     for each in (signal.SIGTERM, signal.SIGHUP):

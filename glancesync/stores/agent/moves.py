@@ -11,10 +11,11 @@ import fcntl
 import os
 import struct
 
+from glancesync.stores.agent.delta import NoDelta, fetch_delta
 from glancesync.stores.agent.files import Part, list_extents, open_source
 from glancesync.stores.agent.hop import Hop
 from glancesync.stores.agent.taker import CHUNK, Taker
-from glancesync.stores.agent.words import Failure, Request, path_of
+from glancesync.stores.agent.words import Failure, Request, path_of, say
 
 _FRAME = struct.Struct(">QQ")
 _SET_PIPE_SIZE = 1031
@@ -53,7 +54,10 @@ def receive(request: Request, part: Part) -> None:
 
 
 def pull(request: Request, part: Part) -> None:
-    """The stream that another host sends to this one becomes the image's file."""
+    """The stream that another host sends to this one becomes the image's file; where the request names a base that lies
+    here, only what differs is sent."""
+    if request.get("base") and _pull_delta(request, part):
+        return
     hop = Hop(request["hop"], "send")
     try:
         part.make()
@@ -66,6 +70,33 @@ def pull(request: Request, part: Part) -> None:
         hop.kill()
         raise
     hop.end()
+
+
+def _pull_delta(request: Request, part: Part) -> bool:
+    """Whether it is done; what was in the way is told."""
+    part.make()
+
+    def copy(base: int, size: int) -> None:
+        if not _reflink(part.file, base):
+            taker = Taker(part, {"size": size}, quiet=True)
+            for offset, length in list_extents(base, size):
+                taker.expect(offset, length)
+                _copy_range(taker, base, offset, length)
+            os.ftruncate(part.file, size)
+
+    try:
+        fetch_delta(request, part, copy)
+    except NoDelta as why:
+        say(whole=str(why))
+        return False
+    size = os.fstat(part.file).st_size
+    taker = Taker(part, request, quiet=True)
+    if request.get("digest"):
+        for offset, length in list_extents(part.file, min(size, taker.size)):
+            taker.expect(offset, length)
+            _read_range(taker, part.file, length, offset, write=False)
+    taker.finish(size)
+    return True
 
 
 def clone(request: Request, part: Part) -> None:

@@ -87,9 +87,10 @@ class _Flush(threading.Thread):
 
 
 class Taker:
-    """One part and what it is to be: `size` bytes with the digest, where one is given."""
+    """One part and what it is to be: `size` bytes with the digest, where one is given. `quiet`: what is taken was
+    reported before, or is not the image's."""
 
-    def __init__(self, part: Part, request: Request) -> None:
+    def __init__(self, part: Part, request: Request, *, quiet: bool = False) -> None:
         self.part = part
         self.size: int = request["size"]
         self.hash = Hash(request.get("digest"))
@@ -97,7 +98,7 @@ class Taker:
         self._flush = _Flush(part.file)
         self._flush.start()
         self._offset = self._flushed = 0
-        self._next = 0.0
+        self._next = float("inf") if quiet else 0.0
 
     def expect(self, offset: int, length: int) -> None:
         """Before each frame: what lies between is a hole. Raises Failure for more than the image has."""

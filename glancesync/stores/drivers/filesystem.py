@@ -22,6 +22,7 @@ from glancesync.exceptions import (
     StoreSourceMissingError,
 )
 from glancesync.model.store import FilesystemScheme, Scheme
+from glancesync.model.text import inert
 from glancesync.stores.agent.words import HASHES
 from glancesync.stores.driver import Capabilities, CopyDriver, Progress, StoreCopy
 from glancesync.stores.loading import DriverOptions
@@ -115,13 +116,17 @@ class FilesystemDriver(CopyDriver):
             return self._ask(target, words, progress)
         if self._why_not_direct(source, target) is None:
             heard: dict[str, Any] = {}
+            if copy.base_id is not None and _ID.match(copy.base_id):
+                wanted["base"] = copy.base_id
             try:
                 words = ask("pull", target.datadir, hop=hop_to(source, target, copy.image_id), **wanted)
-                return self._ask(target, words, progress, heard)
+                self._ask(target, words, progress, heard)
+                return _tell_delta(copy, heard)
             except HopError as error:
                 if heard.get("bytes"):  # they do reach one another
                     raise StoreCutError(f"between {source.ssh.host} and {target.ssh.host}: {error}") from None
                 self._set_apart(source, target, error)
+        wanted.pop("base", None)
         return self._relay(source, target, [ask("send", source.datadir, name=copy.image_id),
                                             ask("receive", target.datadir, **wanted)], progress)
 
@@ -180,6 +185,7 @@ class _Ears:
     def __init__(self, progress: Progress | None, heard: dict[str, Any]) -> None:
         self._progress = progress
         self._heard = heard
+        self._most = 0
 
     def check(self) -> None:
         if self._progress is not None:
@@ -189,11 +195,23 @@ class _Ears:
         fields = parse_line(line)
         self._heard.update(fields)
         if self._progress is not None and isinstance(fields.get("bytes"), int):
-            self._progress.report(step=fields.get("step"), bytes_done=fields["bytes"])
+            self._most = max(self._most, fields["bytes"])  # another try of the agent begins anew
+            self._progress.report(step=fields.get("step"), bytes_done=self._most)
 
     def expect_done(self, ended: Finished, scheme: FilesystemScheme) -> None:
         if ended.status or self._heard.get("done") is not True:
             raise error_of(ended.status, ended.errors, what=f"the store on {scheme.ssh.host}")
+
+
+def _tell_delta(copy: StoreCopy, heard: dict[str, Any]) -> None:
+    if copy.base_id is None:
+        return
+    if "whole" in heard:
+        LOG.info("image %s was copied whole, not as a difference to %s: %s", copy.image_id, copy.base_id,
+                 inert(str(heard["whole"])))
+    else:
+        LOG.info("image %s was copied as a difference to %s: %s bytes of %d were sent", copy.image_id, copy.base_id,
+                 heard.get("sent"), copy.size)
 
 
 def _folders(copy: StoreCopy) -> tuple[FilesystemScheme, FilesystemScheme]:

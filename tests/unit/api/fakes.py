@@ -222,7 +222,8 @@ class FakeService:
 
     def list_ways(self, image_id: str, region: str) -> list[dict[str, Any]]:
         self._record("list_ways", image_id=image_id, region=region)
-        return [{"source": "RegionOne", "driver": "stream", "carrier": "server", "refusal": None, "route": None}]
+        return [{"source": "RegionOne", "driver": "stream", "carrier": "server", "refusal": None, "route": None,
+                 "doubt": None}]
 
     def cascaded_endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
         self._record("cascaded_endpoints", region_names=region_names, project_id=project_id)

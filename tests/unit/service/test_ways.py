@@ -19,7 +19,8 @@ def cloud(tmp_path: Path) -> MemoryCloud:
 
 def test_without_drivers_there_is_one_way(cloud: MemoryCloud) -> None:
     assert cloud.service.list_ways(cloud.upload().id, "Two") == [
-        {"source": "One", "driver": "stream", "carrier": "server", "refusal": None, "route": None}]
+        {"source": "One", "driver": "stream", "carrier": "server", "refusal": None, "route": None,
+         "doubt": None}]
 
 
 def test_each_way_with_its_refusal(cloud: MemoryCloud) -> None:
