@@ -27,6 +27,7 @@
     |   |   |-- IdBurnedError             502  retry  409 on create though no image has the id
     |   |   `-- ReplicaTakenError         502  retry  the replica is another image's by now
     |   `-- RegionAnswerError             502  retry  not what the protocol allows
+    |       `-- VersionNotSpokenError     502  retry  the sync server and its client have no API version in common
     |-- TransferError                     502  retry  bytes did not arrive
     |   |-- TransferStalledError               retry  the target took no byte for too long
     |   |-- SourceReadError                    retry  the source stopped in the middle
@@ -274,6 +275,15 @@ class RegionAnswerError(RegionError):
     code = "region_bad_answer"
     what = "The region answered with something that is not Glance's protocol."
     advice = "Look for a proxy or a wrong endpoint between."
+
+
+class VersionNotSpokenError(RegionAnswerError):
+    """`spoken`: the lowest and the highest version that the other side named, where it did."""
+
+    code = "version_not_spoken"
+    what = "The sync server and its client have no version of the API in common."
+    advice = "Bring the older of the two to the other's release; what waits to be delivered waits until then."
+    spoken: tuple[str, str] | None = None
 
 
 class TransferError(GlanceSyncError):

@@ -22,6 +22,7 @@ from glancesync.exceptions import (
     RegionUnauthorizedError,
     RegionUnavailableError,
     StateConflictError,
+    VersionNotSpokenError,
     all_error_classes,
 )
 
@@ -33,6 +34,7 @@ _BY_STATUS: dict[int, type[GlanceSyncError]] = {
     401: RegionUnauthorizedError,
     403: ForbiddenError,
     404: NotFoundError,
+    406: VersionNotSpokenError,
     409: StateConflictError,
     413: BodyTooLargeError,
     429: RegionBusyError,
@@ -62,8 +64,11 @@ def refusal(response: requests.Response, data: Any) -> GlanceSyncError:
     told = told if isinstance(told, dict) else {}
     kind = _class_of(status, told.get("code"))
     sentence = str(told.get("message") or f"It gave no reason (HTTP {status}).")
-    return kind(f"The sync server refused: {printable(sentence)}", retry_after_seconds=_retry_after(response),
-                request_id=printable(response.headers.get("x-openstack-request-id", "")) or None)
+    error = kind(f"The sync server refused: {printable(sentence)}", retry_after_seconds=_retry_after(response),
+                 request_id=printable(response.headers.get("x-openstack-request-id", "")) or None)
+    if isinstance(error, VersionNotSpokenError):
+        error.spoken = str(told.get("min_version")), str(told.get("max_version"))
+    return error
 
 
 def printable(text: str) -> str:

@@ -17,12 +17,14 @@ from keystoneauth1.session import Session
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from glancesync.client.answers import read_object
+from glancesync.client.versions import OURS, Spoken, agree, header
 from glancesync.exceptions import (
     ConfigurationError,
     RegionAnswerError,
     RegionError,
     RegionUnauthorizedError,
     RegionUnavailableError,
+    VersionNotSpokenError,
 )
 from glancesync.model.event import Event
 
@@ -36,15 +38,18 @@ class SyncClient:
     :param session: carries the credentials; its own timeout bounds what is asked of Keystone. Headers that drip are
         bounded only by one that was made over `client.deadline`
     :param base_url: the server's URL without `/v1`
+    :param spoken: the versions of the API that are understood
     :param timeout_seconds: to connect, to the first byte of an answer, and for the answer's body, each
     """
 
     def __init__(self, *, session: Session, base_url: str, timeout_seconds: float = 10.0,
-                 max_answer_bytes: int = MAX_ANSWER_BYTES) -> None:
+                 max_answer_bytes: int = MAX_ANSWER_BYTES, spoken: Spoken = OURS) -> None:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._max_answer_bytes = max_answer_bytes
+        self._spoken = spoken
+        self._version = spoken.highest
 
     def submit_events(self, events: Sequence[Event]) -> list[str]:
         """Deliver events; returns the ids of the tasks that they became, once the server has committed them.
@@ -110,8 +115,16 @@ class SyncClient:
 
     def _request(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         try:
+            return self._ask(method, path, **content)
+        except VersionNotSpokenError as error:
+            self._version = agree(error.spoken, self._spoken)
+            return self._ask(method, path, **content)  # the one that was refused did nothing
+
+    def _ask(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        try:
             response = self._session.request(
-                self._base_url + path, method, headers=dict(_HEADERS), redirect=False, raise_exc=False,
+                self._base_url + path, method, headers={**_HEADERS, **header(self._version)}, redirect=False,
+                raise_exc=False,
                 # keystoneauth1 would read a whole body to log it, however long.
                 log=False, stream=True, timeout=(self._timeout_seconds, self._timeout_seconds), **content)
             with closing(response):

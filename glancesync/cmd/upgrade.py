@@ -13,7 +13,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 import yaml
-from alembic.script import ScriptDirectory
 from oslo_config import cfg
 from oslo_upgradecheck.upgradecheck import Code, Result, UpgradeCommands
 from oslo_utils import fileutils
@@ -22,7 +21,7 @@ from packaging.requirements import Requirement
 from glancesync import conf as options
 from glancesync.api.policies import list_rules, new_enforcer
 from glancesync.conf.given import read_given
-from glancesync.db import migrate
+from glancesync.db import compat, migrate
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
 from glancesync.model.text import inert
@@ -68,17 +67,11 @@ class Checks(UpgradeCommands):  # type: ignore[misc]
             url = options.read_settings(conf).server.connection
             if _is_missing(url):
                 return Result(Code.WARNING, "there is no database yet: run glance-sync-manage db sync")
-            version = Database(url).version()
+            database = Database(url)
+            version, problem = database.version(), database.why_unfit()
         except GlanceSyncError as error:
             return Result(Code.FAILURE, inert(str(error)))
-        known = {each.revision for each in ScriptDirectory.from_config(migrate.config()).walk_revisions()}
-        if version == migrate.head():
-            return Result(Code.SUCCESS)
-        if version is not None and version not in known:
-            return Result(Code.FAILURE, f"the tables are at {inert(version)}, which this version does not know: they "
-                                        "are a newer program's. Install that, or restore a backup")
-        return Result(Code.WARNING, f"the tables are at {version or 'nothing'}, this version has {migrate.head()}: "
-                                    "stop the server, back up the database, run glance-sync-manage db sync")
+        return _judge_tables(version, problem)
 
     def check_policy(self) -> Result:
         """A policy file that is broken, JSON, or has rules that nothing reads."""
@@ -133,6 +126,22 @@ class Checks(UpgradeCommands):  # type: ignore[misc]
 def check(arguments: Sequence[str], *, prog: str) -> int:
     """Print the table; 0 all is well, 1 look at something, 2 do not go on."""
     return int(Checks(arguments, prog=prog).check())
+
+
+def _judge_tables(version: str | None, problem: str | None) -> Result:
+    steps = migrate.steps()
+    wanted = steps[-1].revision
+    if problem is None:
+        newer = f"the tables are at {inert(str(version))}, a newer program's, and serve this one too"
+        return Result(Code.SUCCESS, newer if version != wanted else None)
+    if version is not None and version not in {step.revision for step in steps}:
+        return Result(Code.FAILURE, f"the schema {inert(problem)}")
+    contracting = compat.find_contracting(steps, version)
+    how = "run glance-sync-manage db sync; servers of the version that has these tables may go on meanwhile" \
+        if contracting is None else (f"stop every server first, because {contracting.revision} takes away what they "
+                                     "need, then run glance-sync-manage db sync")
+    return Result(Code.WARNING, f"the tables are at {version or 'nothing'}, this version has {wanted}: back up the "
+                                f"database, {how}")
 
 
 def _unread() -> Result:

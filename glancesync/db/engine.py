@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
 from glancesync.concurrency import BlockingCalls
-from glancesync.db import errors, migrate
+from glancesync.db import compat, errors, migrate
 from glancesync.db.clock import database_now, now
 from glancesync.exceptions import ConfigurationError, NotReadyError
 
@@ -58,11 +58,15 @@ class Database:
         return errors.describe(self._url)
 
     def open(self) -> None:
-        """Connect, and check that the schema is this version's; raises NotReadyError with the next step."""
-        found, wanted = self.version(), migrate.head()
-        if found != wanted:
-            raise NotReadyError(f"the schema of {self.description} is at version {found or 'none'}, this program needs "
-                                f"{wanted}: run glance-sync-manage db sync")
+        """Connect, and check that the schema serves this version; raises NotReadyError with the next step."""
+        if (problem := self.why_unfit()) is not None:
+            raise NotReadyError(f"the schema of {self.description} {problem}")
+
+    def why_unfit(self) -> str | None:
+        """Why this program cannot work with the tables as they are, and the next step; None where it can."""
+        steps = migrate.steps()
+        return compat.why_unfit(self.version(), self.read(compat.read_declared), {step.revision for step in steps},
+                                steps[-1].revision)
 
     def close(self) -> None:
         """Close all connections. The next call opens new ones."""
@@ -77,8 +81,13 @@ class Database:
             self._engine = None
 
     def sync(self) -> None:
-        """Create the tables or bring them to this version; does nothing when they are."""
-        self.run(migrate.upgrade)
+        """Create the tables or bring them to this version; does nothing when they are, or are at a newer one that
+        serves this program. Raises NotReadyError for one that does not."""
+        found = self.version()
+        if found is None or found in {step.revision for step in migrate.steps()}:
+            self.run(migrate.upgrade)
+        else:
+            self.open()
 
     def version(self) -> str | None:
         """The schema's version, None where there is none yet."""
@@ -87,7 +96,8 @@ class Database:
     def run(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """`work(connection, ...)` in one transaction, committed when it returns, rolled back when it raises.
 
-        It may be run more than once (deadlock, lost connection), so it must have no effect outside the database.
+        It may be run more than once (deadlock, lost connection, a row that another server inserted at the same time),
+        so it must have no effect outside the database.
         Raises NotReadyError when the database cannot answer.
         """
         return self._retried(False, work, args, kwargs)
@@ -120,7 +130,15 @@ class Database:
     def _transaction(self, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
         if self._engine is None:
             self._engine = _create_sqlite_engine(self._url) if self.is_sqlite else _create_server_engine(self._url)
-        with self._engine.connect() as connection:
+        try:
+            return self._once(self._engine, read_only, work, args, kwargs)
+        except errors.DuplicateError:
+            # Another server inserted a row between this one's look for it and its insert: now it is seen. What is a
+            # duplicate for good is one again.
+            return self._once(self._engine, read_only, work, args, kwargs)
+
+    def _once(self, engine: sa.Engine, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
+        with engine.connect() as connection:
             connection = connection.execution_options(**{_READ_ONLY: read_only})
             with connection.begin():
                 return work(connection, *args, **kwargs)

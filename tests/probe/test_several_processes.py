@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.fixtures.daemon import Daemon, SystemdSocket
 from tests.fixtures.databases import BACKENDS
 from tests.fixtures.fake_cloud import FakeCloud, image_ids
+from tests.fixtures.next_version import bring_to_next
 from tests.fixtures.polling import eventually
 from tests.fixtures.several import Several, child_pids, children_of, is_gone, refused
 
@@ -160,6 +161,31 @@ def test_servers_restarted_in_turn_under_load(start_cloud: StartCloud, new_serve
     cloud.check_no_two_at_once()
     assert uploaded(cloud) == Counter(every_pair(cloud, 120))
     assert [daemon.stop() for daemon in daemons] == [0, 0]
+
+
+@pytest.mark.parametrize("backend", ["sqlite", *(pytest.param(name, marks=pytest.mark.full) for name in BACKENDS)])
+def test_on_tables_of_the_next_version(start_cloud: StartCloud, new_server: Callable[..., Several], tmp_path: Path,
+                                       request: pytest.FixtureRequest, backend: str) -> None:
+    """The next version's `db sync` runs under the feet of a server at work; its processes, and it as a whole, are
+    started again on the newer tables; all goes on as before."""
+    cloud = start_cloud(regions=2, images=40, seconds=0.5)
+    url = None if backend == "sqlite" else request.getfixturevalue("new_database")(backend)
+    server = new_server(cloud, workers=2, url=url, options={"worker": {"max_tasks_per_region": 2}})
+    daemon = server.start()
+    eventually(lambda: len(cloud.uploads("begin")) >= 8, 30)
+    bring_to_next(server.url, tmp_path)
+    before = child_pids(daemon, 2)
+    os.kill(before[1], signal.SIGTERM)
+    daemon.wait_for(f"(pid {before[1]}) ended with exit status 0")
+    [new] = set(child_pids(daemon, 2)) - set(before)
+    daemon.wait_for(f" {new} ", "process 1 answers on")
+    assert len(cloud.uploads("end")) < 80, "the tables changed too late to show anything"
+    assert daemon.stop() == 0
+    server.start()
+    eventually(lambda: all_rest(server, 80), 60)
+    cloud.check_no_two_at_once()
+    assert uploaded(cloud) == Counter(every_pair(cloud, 40))
+    assert not any(daemon.lines("Traceback") for daemon in server.daemons)
 
 
 @pytest.mark.full

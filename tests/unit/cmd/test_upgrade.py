@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from glancesync.cmd import manage, upgrade
+from tests.fixtures.next_version import bring_to_next
 
 SECRET = "p4ssw0rd-of-the-service"
 
@@ -48,15 +49,29 @@ def test_no_database_yet_is_only_said_and_none_is_made(conf, capsys, tmp_path):
 
 
 @pytest.mark.parametrize(("revision", "status", "words"), [
-    ("0002", 1, "the tables are at 0002"), ("9999", 2, "a newer program's")])
+    ("0002", 1, "stop every server first, because 0004 takes away what they need"),
+    ("0005", 1, "the tables are at 0005"), ("0005", 1, "may go on meanwhile"),
+    ("9999", 2, "does not say that it serves this one")])
 def test_tables_of_another_version(conf, capsys, tmp_path, revision, status, words):
     given = conf()
     manage.main([given, "db", "sync"])
     with sqlite3.connect(tmp_path / "state.db") as database:
         database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        database.execute("DELETE FROM facts")
     database.close()
     assert check(given, capsys)[0] == status
     assert words in check(given, capsys)[1]
+
+
+@pytest.mark.parametrize(("contracts", "status", "words"), [
+    (False, 0, "the tables are at 9999, a newer program's, and serve this one too"),
+    (True, 2, "serves programs from version 9999 on")])
+def test_tables_of_the_next_version(conf, capsys, tmp_path, contracts, status, words):
+    given = conf()
+    manage.main([given, "db", "sync"])
+    bring_to_next(f"sqlite:///{tmp_path}/state.db", tmp_path, contracts=contracts)
+    found, said = check(given, capsys)
+    assert (found, words in said) == (status, True), said
 
 
 def test_an_option_that_is_gone(conf, capsys):

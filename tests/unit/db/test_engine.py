@@ -216,3 +216,22 @@ def test_a_replica_that_two_images_claimed_stays_with_one(path: Path) -> None:
         ("a", None, None), ("b", "b", "adopted"), ("c", None, None), ("d", "x", "adopted"), ("e", None, None),
         ("f", "x", "adopted"), ("g", None, "adopted"), ("h", None, "adopted")}
     database.close()
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_a_row_that_another_server_inserted_meanwhile_is_seen_at_the_second_look(database: Database,
+                                                                                 for_good: bool) -> None:
+    looks: list[int] = []
+
+    def work(connection: sa.Connection) -> None:
+        looks.append(count(connection))
+        add_region(connection)
+        if for_good or len(looks) == 1:
+            add_region(connection)  # as if the other one's had not been there before
+
+    if for_good:
+        with pytest.raises(oslo_db_exception.DBDuplicateEntry):
+            database.run(work)
+    else:
+        database.run(work)
+    assert (looks, database.read(count)) == ([0, 0], 0 if for_good else 1)

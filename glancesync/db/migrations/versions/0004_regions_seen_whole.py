@@ -10,6 +10,8 @@ revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+#: Older programs may give one replica to two images, which fails from here on.
+contracts = "0004"
 
 
 def upgrade() -> None:
