@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from glancesync.clock import SystemClock
 from glancesync.concurrency import Gathering, Place
@@ -200,6 +200,10 @@ class StreamWorld(MemoryWorld):
             self.two.upload_data(copy.replica_id, broken(), size=None)
 
 
+def _no_stream(reader: RegionClient, source_id: str) -> NoReturn:
+    raise AssertionError(f"{source_id} of {reader.region_name} goes through this process")
+
+
 class ImportWorld(MemoryWorld):
     """The target's Glance fetches the bytes; what the driver leaves to be compared is compared as the server does."""
 
@@ -224,9 +228,8 @@ class ImportWorld(MemoryWorld):
         run = Run(image_id=copy.image_id, region=two.region_name, source=source, reader=one, target=two,
                   handle=progress, seen_at=0)
         watch = AttemptWatch(attempts=Forgetful(), clock=SystemClock(), meter=NoMeter())  # type: ignore[arg-type]
-        found = self._shortcut.copy(source, run, copy.replica_id, watch)
-        assert found is not None
-        assert found[0] == "glance-download"
+        moved = self._shortcut.copy(source, run, copy.replica_id, watch=watch, stream=_no_stream)
+        assert (moved.driver, moved.source_region) == ("glance-download", one.region_name)
 
     def bytes_of(self, copy: StoreCopy) -> bytes | None:
         """An image of other bytes is active for a moment, until it is replaced; nobody can reach it."""
