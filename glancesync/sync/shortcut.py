@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from glancesync.clock import Clock
 from glancesync.exceptions import (
@@ -23,6 +24,7 @@ from glancesync.exceptions import (
     StoreImportRefusedError,
     VerificationError,
 )
+from glancesync.model.facts import GlanceFacts
 from glancesync.model.image import Image
 from glancesync.model.region import Region
 from glancesync.model.store import GlanceStores
@@ -46,25 +48,44 @@ _NO_WAY_SECONDS = 300.0
 
 class StoreShortcut:
     """Holds the drivers, and which of them are set aside for which region. `find_stores`: what the file says; `order`:
-    the drivers that may fill a region of which the file does not say that; `find_base`: the replica in the run's
-    region to which an image may be copied as a difference."""
+    the drivers that may fill a region of which the file does not say that; `read_facts`: what a region's Glance tells
+    of itself, of which a few minutes' age does not matter; `find_base`: the replica in the run's region to which an
+    image may be copied as a difference."""
 
-    def __init__(self, *, drivers: Mapping[str, CopyDriver], find_stores: Callable[[Region], GlanceStores | None],
+    def __init__(self, *, drivers: Mapping[str, CopyDriver],  # noqa: PLR0913 - by name
+                 find_stores: Callable[[Region], GlanceStores | None],
                  regions: Callable[[], Sequence[Region]], clock: Clock,
                  order: Callable[[], tuple[str, ...]] = lambda: DEFAULT_ORDER,
-                 find_base: Callable[[Image, Run], str | None] = lambda _image, _run: None) -> None:
+                 find_base: Callable[[Image, Run], str | None] = lambda _image, _run: None,
+                 read_facts: Callable[[str], GlanceFacts] = lambda _region: GlanceFacts()) -> None:
         self._drivers = drivers
         self._find_stores = find_stores
         self._regions = regions
         self._clock = clock
         self._order = order
         self._find_base = find_base
+        self._read_facts = read_facts
         self._asides = Asides(clock)
         self._placed = PlacedFiles(self._asides, clock)
 
     def explain(self, image: Image, source: str, target: str) -> list[Way]:
-        """Every way for this image, best first, each with why it is not taken. Asks nobody."""
-        return select_ways(image, [self._site(source)], self._site(target), self._drivers)
+        """Every way for this image, best first, each with why it is not taken. `read_facts` may ask the
+        target."""
+        site = replace(self._site(target), facts=self._read_facts(target))
+        return select_ways(image, [self._site(source)], site, self._drivers)
+
+    def find_free_bytes(self, region: str) -> int | None:
+        """How much room there is where the region keeps its images; None where nobody can tell, or not now."""
+        found = next((each for each in self._regions() if each.name == region), None)
+        stores = self._find_stores(found) if found is not None else None
+        for scheme in stores.schemes if stores is not None else ():
+            for driver in self._drivers.values():
+                if driver.capabilities.target_scheme == scheme.name:
+                    try:
+                        return driver.find_free_bytes(scheme)
+                    except StoreCopyError as error:
+                        LOG.info("how much room %s has is not known: %s", region, error)
+        return None
 
     def copy(self, source: Image, run: Run, replica_id: str, watch: AttemptWatch) -> tuple[str, CopyResult] | None:
         """Fill the queued replica; the driver's name and what arrived. None: the bytes have to go through the Glances,
