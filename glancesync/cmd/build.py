@@ -61,6 +61,7 @@ from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.execute import Executor
 from glancesync.sync.owners import Owners
+from glancesync.sync.preflight import Preflight
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.shortcut import StoreShortcut
 from glancesync.sync.sight import RegionSight
@@ -127,11 +128,6 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
                         is_frozen=frozen.is_frozen)
     owners = Owners(projects=Projects(session=session, timeout_seconds=conf.keystone.read_timeout_seconds),
                     settings=settings.strategy, clock=clock)
-    context = SyncContext(directory=directory, records=records, trust=trust, sight=sight, settings=settings.sync,
-                          chooser=RegionChooser(settings=settings.sync, strategy=settings.strategy, owners=owners),
-                          clock=clock, meter=counters,
-                          service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
-                          page_size=settings.reconcile.list_page_size)
     drivers = _drivers(settings, clock)
     stores = StoreBook(directory.known, {*drivers, STREAM})
     health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
@@ -140,8 +136,16 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     tee = Tee(settings.transfer, sources.readers)
     shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock,
                              order=lambda: settings.stores.drivers, sources=sources, gathers=tee.gathers,
+                             read_facts=lambda region: preflight.facts(region),
                              client=directory.client, suspect=suspecting(records, queue), find_base=BaseFinder(
                                  records=records, properties=lambda: settings.stores.base_image_properties).find)
+    preflight = Preflight(read_facts=lambda region: directory.client(region).get_facts(), clock=clock,
+                          read_free=shortcut.find_free_bytes, settings=settings.transfer)
+    context = SyncContext(directory=directory, records=records, trust=trust, sight=sight, settings=settings.sync,
+                          chooser=RegionChooser(settings=settings.sync, strategy=settings.strategy, owners=owners),
+                          clock=clock, meter=counters, preflight=preflight,
+                          service_project_id=_service_project(session), wait_seconds=settings.worker.wait_seconds,
+                          page_size=settings.reconcile.list_page_size)
     executor = Executor(records=records, trust=trust, sight=sight, tee=tee, clock=clock,
                         new_id=lambda: str(uuid.uuid4()), meter=counters, shortcut=shortcut)
     converger = Converger(context, executor)

@@ -11,6 +11,9 @@ OPTS = [
                help="Size of the pieces that are read from the source and written to the targets."),
     cfg.IntOpt("buffer_bytes", mutable=True, default=8 * 1024 * 1024, min=65536,
                help="Bytes held for each target that is slower than the source, before the source is made to wait."),
+    cfg.IntOpt("max_image_bytes", mutable=True, default=0, min=0,
+               help="Larger images are copied nowhere (image_too_large), 0: any. Set it to the image_size_cap of the "
+                    "regions' Glances, of which no Glance tells: it refuses such an image when it has come."),
     cfg.FloatOpt("tee_gather_seconds", mutable=True, default=0.5, min=0,
                  help="How long a copy waits for other regions that were claimed with it, so that one read of the "
                       "source serves all of them."),
@@ -31,6 +34,7 @@ OPTS = [
 class TransferSettings:
     chunk_bytes: int = 65536
     buffer_bytes: int = 8 * 1024 * 1024
+    max_image_bytes: int = 0
     tee_gather_seconds: float = 0.5
     tee_stall_seconds: float = 20
     max_reads_per_source: int = 2

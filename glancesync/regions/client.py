@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
+from glancesync.regions.facts import FactsClient
 from glancesync.regions.imports import ImportClient
 
 
@@ -25,7 +26,7 @@ class ImageData:
     chunks: Iterator[bytes]
 
 
-class RegionClient(ImportClient):
+class RegionClient(ImportClient, FactsClient):
     """One Glance, seen by the service user (an admin).
 
     Every method raises RegionUnavailableError (no connection, timeout, 5xx), RegionBusyError (429, or 503 with

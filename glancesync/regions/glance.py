@@ -23,6 +23,7 @@ from glancesync.exceptions import (
 from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
 from glancesync.regions import glance_data, glance_json
 from glancesync.regions.client import ImageData, RegionClient
+from glancesync.regions.facts import GlanceFactsReader
 from glancesync.regions.glance_errors import REQUEST_ID_HEADER, bad_answer
 from glancesync.regions.glance_http import AnswerTooLargeError, GlanceHTTP, Timeouts, path_of
 from glancesync.regions.imports import GlanceImports
@@ -36,7 +37,7 @@ _GONE = frozenset({"deleted", "pending_delete"})
 _NAMESAKES_PAGE = 100
 
 
-class GlanceRegion(GlanceImports, RegionClient):
+class GlanceRegion(GlanceImports, GlanceFactsReader, RegionClient):
     """One Glance at `endpoint` (a URL without a version). Opens no connection before the first call."""
 
     def __init__(self, *, region_name: str, endpoint: str, session: Session,  # noqa: PLR0913 - by name

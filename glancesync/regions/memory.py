@@ -18,6 +18,7 @@ from glancesync.exceptions import (
     RegionForbiddenError,
     RegionRejectedError,
 )
+from glancesync.model.facts import GlanceFacts, StoreFact
 from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
 from glancesync.regions import glance_json
 from glancesync.regions.client import ImageData, RegionClient
@@ -61,6 +62,8 @@ class MemoryRegion(MemoryImports, RegionClient):
         self.web: dict[str, bytes] = {}
         self.takes_locations, self.slow = True, False
         self._coming: dict[str, tuple[str, Digest]] = {}
+        self.facts = GlanceFacts(stores=(StoreFact(id="local", kind="file", is_default=True),),
+                                 disk_formats=frozenset({"raw", "qcow2"}), container_formats=frozenset({"bare", "ovf"}))
 
     def fail_next(self, method: str, error: Exception, *, after_effect: bool = False, times: int = 1) -> None:
         """See Faults.fail_next."""
@@ -83,6 +86,10 @@ class MemoryRegion(MemoryImports, RegionClient):
     def set_data(self, image_id: str, data: bytes) -> None:
         """Let the stored bytes rot: size and hashes stay as they were."""
         self._bytes[image_id] = data
+
+    @_call
+    def get_facts(self) -> GlanceFacts:
+        return replace(self.facts, import_methods=self.import_methods)
 
     @_call
     def get_image(self, image_id: str, *, with_members: bool = True) -> Image:

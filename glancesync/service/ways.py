@@ -11,7 +11,8 @@ from glancesync.sync.shortcut import StoreShortcut
 
 
 def list_ways(context: SyncContext, shortcut: StoreShortcut | None, image_id: str, region: str) -> list[dict[str, Any]]:
-    """Best first; `refusal` is None for a way that is taken. Asks the cascading Glance for the image, and nobody else.
+    """Best first; `refusal` is None for a way that is taken. Asks the cascading Glance for the image, and, where that
+    was not done in the last minutes, the region for what it takes.
     Raises ImageNotFoundError, RegionNotFoundError, InvalidInputError for the cascading region, and RegionErrors."""
     source = context.directory.cascading().name
     context.directory.client(region)
@@ -20,6 +21,7 @@ def list_ways(context: SyncContext, shortcut: StoreShortcut | None, image_id: st
     image = context.source_client().get_image(image_id, with_members=False)
     ways = shortcut.explain(image, source, region) if shortcut is not None else [
         Way(source_region=source, driver=STREAM)]
-    return [{"source": way.source_region, "driver": way.driver, "carrier": way.carrier.value, "refusal": way.refusal,
-             "route": way.route, "doubt": way.doubt}
-            for way in ways]
+    obstacle = context.preflight.check(image, region) if context.preflight is not None else None
+    why = obstacle.reason if obstacle is not None else None
+    return [{"source": way.source_region, "driver": way.driver, "carrier": way.carrier.value,
+             "refusal": way.refusal or why, "route": way.route, "doubt": way.doubt} for way in ways]

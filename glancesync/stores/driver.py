@@ -128,6 +128,10 @@ class CopyDriver(abc.ABC):
     def check(self, scheme: Scheme) -> list[str]:
         """Try one store: what works and what it measured, a line each. Raises StoreCopyErrors."""
 
+    def find_free_bytes(self, _scheme: Scheme) -> int | None:
+        """How much room the store has; None where this driver knows no way to tell. Raises StoreCopyErrors."""
+        return None
+
     @abc.abstractmethod
     def close(self) -> None:
         """End connections and processes. A copy that begins afterwards opens its own."""

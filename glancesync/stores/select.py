@@ -12,6 +12,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from glancesync.model.facts import GlanceFacts
 from glancesync.model.image import Image
 from glancesync.model.store import FilesystemScheme, GlanceStores, Scheme
 from glancesync.stores.driver import STREAM, Capabilities, Carrier, CopyDriver
@@ -45,12 +46,14 @@ class Way:
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """A region as a choice sees it. `stores`: what glance_store.yaml says of it, None for nothing; `order`: the drivers
-    that may fill it, the first one first; `set_aside`: why one of them is not to fill it for now, by its name."""
+    that may fill it, the first one first; `set_aside`: why one of them is not to fill it for now, by its name; `facts`:
+    what its Glance tells of itself."""
 
     region: str
     stores: GlanceStores | None = None
     order: tuple[str, ...] = DEFAULT_ORDER
     set_aside: Mapping[str, str] = field(default_factory=dict)
+    facts: GlanceFacts = GlanceFacts()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +122,7 @@ def _way(image: Image, holder: Holder, target: Site, name: str, driver: CopyDriv
     wanted, source = driver.capabilities, holder.site
     one, two = _find(source, wanted.source_scheme), _find(target, wanted.target_scheme)
     why = (_why_not_in_order(name, target) or _why_not_the_image(image, wanted)
-           or _why_not_as_it_is(image, wanted, target)
+           or _why_not_enabled(wanted, target) or _why_not_as_it_is(image, wanted, target)
            or _why_no_store(source, wanted.source_scheme, one) or _why_no_store(target, wanted.target_scheme, two))
     if why is None and name in target.set_aside:
         why = f"{target.region} is set aside: {target.set_aside[name]}"
@@ -143,6 +146,18 @@ def _why_not_the_image(image: Image, wanted: Capabilities) -> str | None:
         return f"the driver cannot verify {image.digest.algorithm}"
     if wanted.import_methods and image.status != "active":
         return f"the image is {image.status}, and a Glance imports from active ones only"
+    return None
+
+
+def _why_not_enabled(wanted: Capabilities, target: Site) -> str | None:
+    """What its Glance does not tell stands in nobody's way."""
+    methods, stores = target.facts.import_methods, target.facts.stores
+    missing = wanted.import_methods - methods if methods is not None else frozenset()
+    if missing:
+        return f"the Glance of {target.region} has not enabled {', '.join(sorted(missing))}"
+    kinds = {store.kind for store in stores or () if store.kind is not None}
+    if kinds and not wanted.target_stores <= kinds:
+        return f"the Glance of {target.region} has no store of kind {', '.join(sorted(wanted.target_stores - kinds))}"
     return None
 
 

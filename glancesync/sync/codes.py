@@ -78,6 +78,17 @@ class Code(Explained):
                    "The replica is handed over then; where that fails the bytes are copied.", _NOTHING)
     AWAITS_REFERENCE = ("awaits_reference", "The image's kernel_id or ramdisk_id names an image that has no replica "
                         "here yet.", "It is copied after that one.", "Look at the image that the reason names.")
+    IMAGE_TOO_LARGE = ("image_too_large", "The image has more bytes than [transfer] max_image_bytes lets pass.",
+                       "No byte is moved; it is looked at again every ten minutes.",
+                       "Raise the option, or leave the image out by leave_alone.")
+    FORMAT_NOT_ENABLED = ("format_not_enabled", "The region's Glance takes no images of this disk or container format.",
+                          "No byte is moved; it is looked at again every ten minutes.",
+                          "Enable the format under [image_format] of that Glance, or leave such images out.")
+    QUOTA_SHORT = ("quota_short", "The quota that the region gives the service project does not suffice for the image.",
+                   "No byte is moved; it is looked at again every ten minutes.",
+                   "Raise the limit of the service project in that region's Keystone limits.")
+    STORE_SPACE_SHORT = ("store_space_short", "The disk on which the region keeps its images has no room for this one.",
+                         "No byte is moved; it is looked at again every ten minutes.", "Make room there.")
     CONTESTED = ("contested", "The replica was deleted in its region more than max_restores times.",
                  "It is not made again.", "Find out who deletes it, then retry its task.")
     CONFLICT = ("conflict", "An image that is not ours stands under the id, or under the name for the same owner.",

@@ -15,6 +15,8 @@ from glancesync.regions.directory import RegionDirectory
 from glancesync.sync.choice import SELECTED, Choice, RegionChooser
 from glancesync.sync.guard import Trust
 from glancesync.sync.meter import Meter, NoMeter
+from glancesync.sync.obstacles import Obstacle
+from glancesync.sync.preflight import Preflight
 from glancesync.sync.records import PairRecord, ReplicaRecords
 from glancesync.sync.sight import RegionSight
 from glancesync.sync.situation import Situation
@@ -38,6 +40,7 @@ class SyncContext:
     wait_seconds: float = 5
     page_size: int = 200
     meter: Meter = field(default_factory=NoMeter)
+    preflight: Preflight | None = None
 
     def source_client(self) -> RegionClient:
         return self.directory.client(self.directory.cascading().name)
@@ -84,6 +87,18 @@ class SyncContext:
             return self.sight.peek(region)
         return self.sight.look(region, since=since if source is not None else None)
 
+    def find_obstacle(self, source: Image | None, region: str, replica: Image | None) -> Obstacle | None:
+        """Why the region would not take the image's bytes, where it lacks them. May ask the region, rarely."""
+        lacks = replica is None or replica.status == "queued"
+        if self.preflight is None or source is None or not source.has_bytes or not lacks:
+            return None
+        return self.preflight.check(source, region)
+
+    def let_pass(self, source: Image, region: str) -> None:
+        """The image's bytes are about to go there."""
+        if self.preflight is not None:
+            self.preflight.let_pass(source, region)
+
     def find_namesake(self, target: RegionClient, source: Image) -> Image | None:
         """An image that a user of the region would take for this one, and that no image of ours explains."""
         listed = target.list_namesakes(source.name or "", source.owner)
@@ -103,7 +118,7 @@ class SyncContext:
 
     def situation(self, image_id: str, region: str, *, source: Image | None, replica: Image | None,  # noqa: PLR0913
                   known: PairRecord, choice: Choice, stranger: Image | None = None, unseen: str | None = None,
-                  awaits: str | None = None) -> Situation:
+                  awaits: str | None = None, obstacle: Obstacle | None = None) -> Situation:
         """All that a plan is made from. The cascading Glance is asked for its canary only where it does not show the
         image."""
         taken = replica is not None and self._is_of_another(image_id, region, replica, known.replica)
@@ -111,7 +126,7 @@ class SyncContext:
             image_id=image_id, region=region, source=source, replica=replica, record=known.replica, stranger=stranger,
             unseen=unseen, taken=taken,
             birth=known.birth, selected=choice.selected, why_not=choice.reason, undecided=choice.undecided,
-            treatment=choice.treatment, awaits=awaits,
+            treatment=choice.treatment, awaits=awaits, obstacle=obstacle,
             located=known.located,
             removal=known.removal, trust=self.trust.look() if source is None else Trust(),
             delete_adopted=self.trust.delete_adopted,

@@ -13,6 +13,7 @@ from glancesync.exceptions import GlanceSyncError, IdBurnedError, RegionConflict
 from glancesync.model.image import Image
 from glancesync.model.replica import ConflictChoice, Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
+from glancesync.sync.actions import CopyBytes
 from glancesync.sync.codes import Code
 from glancesync.sync.context import SyncContext
 from glancesync.sync.execute import Executor
@@ -88,6 +89,8 @@ class Converger:
                       reader=self._context.source_client(), target=self._context.directory.client(region),
                       members=situation.replica.members if situation.replica is not None else None,
                       believes_answers=_believes_answers(situation))
+            if source is not None and any(isinstance(each, CopyBytes) for each in plan.actions):
+                self._context.let_pass(source, region)
             try:
                 self._executor.execute(plan.actions, run)
             except (IdBurnedError, ReplicaTakenError) as error:
@@ -119,8 +122,9 @@ class Converger:
             stranger = stranger or self._context.find_namesake(target, source)
         unseen = self._context.find_unseen(region, source, replica, known.replica, since=since,
                                             wanted=choice.selected)
+        obstacle = self._context.find_obstacle(source, region, replica) if choice.selected and unseen is None else None
         return self._context.situation(image_id, region, source=source, replica=replica, known=known, choice=choice,
-                                       stranger=stranger, unseen=unseen, awaits=found.awaits)
+                                       stranger=stranger, unseen=unseen, awaits=found.awaits, obstacle=obstacle)
 
     def _is_gone(self, region: str) -> bool:
         return region not in {each.name for each in self._context.directory.cascaded()}

@@ -28,7 +28,8 @@ from glancesync.sync.disallowed import as_kept, end_kept, plan_broken, plan_left
 from glancesync.sync.guard import judge_deletion
 from glancesync.sync.left_alone import find_excluding_rule
 from glancesync.sync.located import bytes_action, find_withdrawn, how_located, is_claimed, plan_registering
-from glancesync.sync.situation import UNSEEN_SECONDS, Plan, Situation, is_ours
+from glancesync.sync.obstacles import Obstacle
+from glancesync.sync.situation import OBSTACLE_SECONDS, UNSEEN_SECONDS, Plan, Situation, is_ours
 from glancesync.sync.stranger import plan_contested, plan_kept, plan_namesake, plan_stranger
 from glancesync.sync.strategy import is_transient
 from glancesync.sync.update import plan_update
@@ -155,6 +156,8 @@ def _plan_creation(situation: Situation, source: Image) -> Plan:
     if situation.awaits is not None:
         return Plan(state=ReplicaState.WAITING, code=Code.AWAITS_REFERENCE, reason=situation.awaits,
                     delay_seconds=situation.source_poll_seconds)
+    if situation.obstacle is not None:
+        return _plan_obstacle(situation.obstacle)
     if record is not None and record.restores > situation.max_restores:
         return plan_contested(situation, record)
     if situation.stranger is not None and (record is None or record.choice is None):
@@ -167,6 +170,10 @@ def _plan_creation(situation: Situation, source: Image) -> Plan:
     copy = bytes_action(situation, source, replica_id)
     return Plan(state=ReplicaState.COPYING, code=Code.CREATING, reason="the region has no copy of the image",
                 actions=(act.CreateReplica(new=new), copy))
+
+
+def _plan_obstacle(obstacle: Obstacle) -> Plan:
+    return Plan(state=ReplicaState.WAITING, code=obstacle.code, reason=obstacle.reason, delay_seconds=OBSTACLE_SECONDS)
 
 
 def _plan_ours(situation: Situation, source: Image, replica: Image) -> Plan:
@@ -238,6 +245,8 @@ def _plan_rotten(situation: Situation, source: Image, replica: Image) -> Plan:
 
 def _plan_filling(situation: Situation, source: Image, replica: Image) -> Plan:
     """Before bytes arrive the replica must be out of everybody's reach, and have the formats it will keep."""
+    if situation.obstacle is not None:
+        return _plan_obstacle(situation.obstacle)
     fields: dict[str, object] = dict(diff_images(source, replica).formats)
     wanted = {"owner": situation.service_project_id, "visibility": "private", "os_hidden": True}
     fields.update({name: value for name, value in wanted.items() if getattr(replica, name) != value})

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glancesync.clock import Clock
 from glancesync.exceptions import (
@@ -33,6 +33,7 @@ from glancesync.exceptions import (
     TransferError,
     VerificationError,
 )
+from glancesync.model.facts import GlanceFacts
 from glancesync.model.image import Image
 from glancesync.model.region import Region
 from glancesync.model.store import GlanceStores
@@ -79,8 +80,9 @@ def _no_client(region: str) -> RegionClient:
 class StoreShortcut:
     """Holds the drivers, and which of them are set aside for which region. `find_stores`: what the file says; `order`:
     the drivers that may fill a region of which the file does not say that; `gathers`: the tee's; `client`: of another
-    region that holds the image; `suspect` is told of a replica (image id, region) that gave wrong bytes; `find_base`:
-    the replica in the run's region to which an image may be copied as a difference."""
+    region that holds the image; `suspect` is told of a replica (image id, region) that gave wrong bytes; `read_facts`:
+    what a region's Glance tells of itself, of which a few minutes' age does not matter; `find_base`: the replica in the
+    run's region to which an image may be copied as a difference."""
 
     def __init__(self, *, clock: Clock, drivers: Mapping[str, CopyDriver] | None = None,  # noqa: PLR0913 - by name
                  find_stores: Callable[[Region], GlanceStores | None] = lambda _region: None,
@@ -88,7 +90,8 @@ class StoreShortcut:
                  sources: Sources | None = None, gathers: Callable[[str, str], bool] = lambda _region, _id: False,
                  client: Callable[[str], RegionClient] = _no_client,
                  suspect: Callable[[str, str], None] = lambda _image_id, _region: None,
-                 find_base: Callable[[Image, Run], str | None] = lambda _image, _run: None) -> None:
+                 find_base: Callable[[Image, Run], str | None] = lambda _image, _run: None,
+                 read_facts: Callable[[str], GlanceFacts] = lambda _region: GlanceFacts()) -> None:
         self._drivers = drivers or {}
         self._find_stores = find_stores
         self._regions = regions
@@ -99,14 +102,29 @@ class StoreShortcut:
         self._client = client
         self._suspect = suspect
         self._find_base = find_base
+        self._read_facts = read_facts
         self._asides = Asides(clock)
         self._placed = PlacedFiles(self._asides, clock)
 
     def explain(self, image: Image, source: str, target: str) -> list[Way]:
         """Every way for this image from wherever it is, best first, each with why it is not taken. `source` is the
-        cascading region. Asks no region."""
+        cascading region; `read_facts` may ask the target."""
         holders = self._sources.list_holders(image, source, target, site=self._site, joins=self._gathers)
-        return select_ways(image, holders, self._site(target), self._drivers)
+        site = replace(self._site(target), facts=self._read_facts(target))
+        return select_ways(image, holders, site, self._drivers)
+
+    def find_free_bytes(self, region: str) -> int | None:
+        """How much room there is where the region keeps its images; None where nobody can tell, or not now."""
+        found = next((each for each in self._regions() if each.name == region), None)
+        stores = self._find_stores(found) if found is not None else None
+        for scheme in stores.schemes if stores is not None else ():
+            for driver in self._drivers.values():
+                if driver.capabilities.target_scheme == scheme.name:
+                    try:
+                        return driver.find_free_bytes(scheme)
+                    except StoreCopyError as error:
+                        LOG.info("how much room %s has is not known: %s", region, error)
+        return None
 
     def copy(self, source: Image, run: Run, replica_id: str, *, watch: AttemptWatch, stream: Stream) -> Moved:
         """Fill the queued replica by the first way that leads there. `watch` is told of each attempt.

@@ -11,6 +11,7 @@ from glancesync.model.location import Located
 from glancesync.model.replica import Origin, Removal, ReplicaRecord, ReplicaState
 from glancesync.sync import actions as act
 from glancesync.sync.guard import Trust
+from glancesync.sync.obstacles import Obstacle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class Situation:
     `taken`: what stands under the replica's id is another image's replica. `selected` is what the strategy says,
     `wanted` what of that a snapshot is given. `why_not` is why it is not selected, `undecided` why nobody knows,
     `treatment` what becomes of a replica where the image's owner may not use the region (None: it is left as it is).
-    `awaits` says which image has to be in the region first."""
+    `awaits` says which image has to be in the region first, `obstacle` why the region would not take its bytes."""
 
     image_id: str
     region: str
@@ -42,6 +43,7 @@ class Situation:
     undecided: str | None = None
     treatment: str | None = None
     awaits: str | None = None
+    obstacle: Obstacle | None = None
     located: Located | None = None
     trust: Trust = Trust()
     delete_adopted: bool = False
@@ -88,6 +90,8 @@ class Plan:
 
 #: How long a pair stays away whose region is not seen whole.
 UNSEEN_SECONDS = 60.0
+#: How long one stays away whose bytes its region would not take.
+OBSTACLE_SECONDS = 600.0
 #: How long one stays away of which Keystone does not tell whether its image belongs there.
 UNDECIDED_SECONDS = 60.0
 #: Clocks of two regions are not further apart, or no token would be valid.

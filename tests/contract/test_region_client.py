@@ -468,3 +468,17 @@ def _rested(world: World, image_id: str) -> Image:
     assert not image.locked
     assert not any(task.is_live for task in tasks)
     return image
+
+
+class TestFacts:
+    def test_a_glance_tells_what_it_takes_and_where_it_puts_it(self, client: RegionClient) -> None:
+        facts = client.get_facts()
+
+        assert {"glance-download", "copy-image"} <= (facts.import_methods or set())
+        assert {"raw", "qcow2"} <= (facts.disk_formats or set())
+        assert {"bare", "ovf"} <= (facts.container_formats or set())
+        store = facts.find_store("file")
+        assert store is not None
+        assert (store.id, store.is_default) == ("local", True)
+        assert facts.find_store("rbd") is None
+        assert facts.quotas == {}

@@ -21,11 +21,13 @@ from glancesync.lab.state import LabOptions
 from tests.fixtures.cloud import SERVER_OPTIONS
 from tests.fixtures.keystone_admin import KeystoneAdmin
 from tests.fixtures.polling import eventually
+from tests.fixtures.small_disk import mounted
 from tests.fixtures.sshd import Sshd, running
 
 pytestmark = [pytest.mark.lab, pytest.mark.full]
 ONE, TWO, THREE = "RegionOne", "RegionTwo", "RegionThree"
 DATA = secrets.token_bytes(5_000_000)
+NOT_IN_ORDER = "it is none of the drivers that may fill"
 KEYS = ("name", "size", "checksum", "os_hash_algo", "os_hash_value", "virtual_size", "owner", "visibility",
         "disk_format", "status", "colour")
 
@@ -118,10 +120,12 @@ def test_a_replica_is_as_an_uploaded_one_and_no_glance_gave_its_bytes(cloud: Clo
                for line in cloud.log_of(image_id, TWO))
     assert not any("by filesystem" in line for line in cloud.log_of(image_id, THREE))
     explained = cloud.manage("store", "explain", image_id, TWO)
-    assert explained.stdout.splitlines() == [f"filesystem from {ONE}: ok, host to host", f"stream from {ONE}: ok"]
+    assert explained.stdout.splitlines() == [f"filesystem from {ONE}: ok, host to host", f"stream from {ONE}: ok",
+                                             f"glance-download from {ONE}: {NOT_IN_ORDER} {TWO}"]
     explained = cloud.manage("store", "explain", image_id, THREE)
     assert explained.stdout.splitlines() == [
-        f"stream from {ONE}: ok", f"filesystem from {ONE}: glance_store.yaml names no store of {THREE}"]
+        f"stream from {ONE}: ok", f"filesystem from {ONE}: glance_store.yaml names no store of {THREE}",
+        f"glance-download from {ONE}: {NOT_IN_ORDER} {THREE}"]
 
 
 @pytest.mark.parametrize("fault", ["host", "key", "bytes", "missing"])
@@ -169,7 +173,8 @@ def test_a_region_that_does_not_register_is_set_aside(cloud: Cloud, image_id: st
         cloud.images.upload(image_id, DATA)
         assert_same(cloud, image_id, TWO)
         assert any("through the Glances: store_not_registered" in line for line in cloud.log_of(image_id, TWO))
-        stream, refused = cloud.ways(image_id, TWO)
+        stream, refused, other = cloud.ways(image_id, TWO)
+        assert other["driver"] == "glance-download"
         assert stream == {"source": ONE, "driver": "stream", "carrier": "server", "refusal": None, "route": None,
                           "doubt": None}
         assert refused["driver"] == "filesystem"
@@ -195,3 +200,69 @@ def test_stores_are_tried(cloud: Cloud) -> None:
         assert "store_unreachable" in found.stdout
     finally:
         cloud.hosts[TWO].start()
+
+
+def waits_with(cloud: Cloud, image_id: str, region: str, code: str) -> dict[str, Any]:
+    """The pair once it waits for this reason; nothing of the image is in the region."""
+    def waiting() -> dict[str, Any]:
+        answer = cloud.lab.session("admin").get(f"{cloud.lab.server.url}/v1/images/{image_id}", raise_exc=False)
+        assert answer.status_code == 200
+        found = {each["region"]: each for each in answer.json()["image"]["regions"]}
+        assert (found[region]["state"], found[region]["reason_code"]) == ("waiting", code), found[region]
+        return dict(found[region])
+
+    shown = eventually(waiting, 60, what=f"{image_id} waits in {region}")
+    assert Images(cloud.lab.session("glance-sync"), cloud.lab.endpoint(region)).find(image_id) is None
+    return shown
+
+
+def restart(cloud: Cloud) -> None:
+    """A server that knows nothing of its regions yet."""
+    cloud.lab.server.stop()
+    cloud.lab.server.bring_up()
+
+
+def test_a_full_disk_is_found_before_a_byte_moves(cloud: Cloud, image_id: str) -> None:
+    store = cloud.lab.glances[TWO].store_path
+    with mounted(store, 2048):
+        restart(cloud)
+        cloud.images.upload(image_id, DATA)
+        shown = waits_with(cloud, image_id, TWO, "store_space_short")
+        assert "bytes are free where RegionTwo keeps its images, the image has 5000000" in shown["reason"]
+        assert list(store.iterdir()) == []
+        assert shown["next_try_at"]
+        assert {way["refusal"] for way in cloud.ways(image_id, TWO) if way["driver"] != "glance-download"} == {
+            shown["reason"]}
+        explained = cloud.manage("store", "explain", image_id, TWO).stdout
+        assert f"stream from {ONE}: {shown['reason']}" in explained
+        assert_same(cloud, image_id, THREE)
+    restart(cloud)
+    cloud.lab.session("admin").post(f"{cloud.lab.server.url}/v1/tasks/{shown['task_id']}/retry", json={})
+    assert_same(cloud, image_id, TWO)
+
+
+def test_a_format_that_is_not_enabled_is_found_before_a_byte_moves(cloud: Cloud) -> None:
+    glance = cloud.lab.glances[TWO]
+    path = glance.directory / "glance-api.conf"
+    before = path.read_text()
+    made = str(cloud.images.create("odd", data=b"x" * 1000, disk_format="ploop")["id"])
+    try:
+        path.write_text(before + "\n[image_format]\ndisk_formats = raw,qcow2\n")
+        glance.stop()
+        glance.start()
+        glance.wait_ready()
+        restart(cloud)
+        later = str(cloud.images.create("odd", data=b"x" * 1000, disk_format="ploop")["id"])
+        shown = waits_with(cloud, later, TWO, "format_not_enabled")
+        assert shown["reason"] == "RegionTwo takes no disk format ploop, but qcow2, raw"
+        plan = cloud.lab.session("admin").post(f"{cloud.lab.server.url}/v1/sync", json={
+            "image_ids": [later], "regions": [TWO], "dry_run": True}).json()["plan"]
+        assert [(each["reason_code"], each["actions"]) for each in plan] == [("format_not_enabled", [])]
+        cloud.images.ensure_deleted(later)
+    finally:
+        path.write_text(before)
+        glance.stop()
+        glance.start()
+        glance.wait_ready()
+        cloud.images.ensure_deleted(made)
+        restart(cloud)

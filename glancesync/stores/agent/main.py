@@ -95,6 +95,8 @@ def run(request: Request) -> None:
         hop.end()
     elif what == "check":
         _check(request["folder"])
+    elif what == "free":
+        say(free=_free(request["folder"]))
     return say(done=True, version=VERSION)
 
 
@@ -125,9 +127,14 @@ def _wait_for_end(leave: Callable[[], None]) -> None:
     leave()
 
 
+def _free(folder: str) -> int:
+    """Bytes that an account like this one may still write."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
 def _check(folder: str) -> None:
     """Whether files can be made here, how fast, and what else the host has."""
-    found = os.statvfs(folder)
     part = Part(os.path.join(folder, str(uuid.uuid4())))
     started = time.monotonic()
     try:
@@ -140,7 +147,7 @@ def _check(folder: str) -> None:
         part.hand_over()
     finally:
         part.abandon()
-    say(free=found.f_bavail * found.f_frsize, trial=_TRIAL_BYTES, seconds=time.monotonic() - started,
+    say(free=_free(folder), trial=_TRIAL_BYTES, seconds=time.monotonic() - started,
         rsync=shutil.which("rsync") is not None)
 
 

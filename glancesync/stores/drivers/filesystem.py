@@ -91,6 +91,13 @@ class FilesystemDriver(CopyDriver):
         lines.append(f"write and flush: {int(found['trial']) / 2 ** 20 / max(float(found['seconds']), 1e-6):.0f} MiB/s")
         return lines if found.get("rsync") else [*lines, "no rsync: images are copied whole"]
 
+    def find_free_bytes(self, scheme: Scheme) -> int | None:
+        if not isinstance(scheme, FilesystemScheme):
+            return None
+        found: dict[str, Any] = {}
+        self._ask(scheme, ask("free", scheme.datadir), heard=found)
+        return int(found["free"])
+
     def check_route(self, source: Scheme, target: Scheme) -> str | None:
         """Try how the two hosts reach one another, in words; None where nothing is to be tried."""
         if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from glancesync.model.facts import GlanceFacts, StoreFact
 from glancesync.model.image import Digest, Image
 from glancesync.model.store import GlanceStores, HttpScheme
 from glancesync.stores.driver import Capabilities, Carrier
@@ -99,6 +100,30 @@ def test_imports_that_may_change_bytes_are_not_ordered(plugins, container, taken
                        {"fetcher": Fetcher()})
     way = next(way for way in ways if way.driver == "fetcher")
     assert way.refusal is None if taken else f"the plugin {plugins[-1]}, which may change" in way.refusal
+
+
+@pytest.mark.parametrize(("facts", "why"), [
+    (GlanceFacts(), None), (GlanceFacts(import_methods=frozenset({"glance-download"})), None),
+    (GlanceFacts(import_methods=frozenset({"web-download"})), "the Glance of Two has not enabled glance-download")])
+def test_what_the_targets_glance_has_not_enabled(facts, why):
+    target = Site(region="Two", order=("fetcher", "stream"), facts=facts)
+    ways = {way.driver: way.refusal for way in select_ways(IMAGE, [held(Site(region="One"))], target,
+                                                           {"fetcher": Fetcher()})}
+    assert ways == {"fetcher": why, "stream": None}
+
+
+class Registering(FakeDriver):
+    """Needs a store at the target's Glance."""
+
+    capabilities = replace(FakeDriver.capabilities, target_stores=frozenset({"file"}))
+
+
+@pytest.mark.parametrize(("kinds", "taken"), [(("file", "rbd"), True), (("rbd",), False), ((None,), True)])
+def test_the_targets_glance_needs_a_store_of_that_kind(kinds, taken):
+    found = tuple(StoreFact(id=str(number), kind=kind) for number, kind in enumerate(kinds))
+    way = next(way for way in select_ways(IMAGE, [held()], replace(TWO, facts=GlanceFacts(stores=found)),
+                                          {"filesystem": Registering()}) if way.driver == "filesystem")
+    assert way.refusal == (None if taken else "the Glance of Two has no store of kind file")
 
 
 def test_without_drivers_there_is_the_stream():

@@ -10,7 +10,9 @@ from glancesync.conf.image_rules import parse_rules
 from glancesync.model.image import Digest, Image, Member
 from glancesync.model.replica import IdReason, Origin, Removal, ReplicaRecord, ReplicaState
 from glancesync.sync import actions as act
+from glancesync.sync.codes import Code
 from glancesync.sync.guard import Trust
+from glancesync.sync.obstacles import Obstacle
 from glancesync.sync.plan import plan_replica
 from glancesync.sync.situation import Situation
 
@@ -27,6 +29,7 @@ SOURCE = Image(id=IMAGE_ID, status="active", name="cirros", owner="demo", visibi
 FRESH = replace(SOURCE, owner=SERVICE, os_hidden=True)
 RECORD = ReplicaRecord(image_id=IMAGE_ID, region="RegionTwo", replica_id=IMAGE_ID, origin=Origin.CREATED)
 INTENDED = replace(RECORD, origin=Origin.INTENDED)
+FULL = Obstacle(code=Code.STORE_SPACE_SHORT, reason="no room")
 PRIVATE_ONES = parse_rules("visibility=private")
 REMOVAL = Removal(image_id=IMAGE_ID, removed_at=950.0, event_id="e")
 
@@ -56,6 +59,11 @@ CASES = [
      [], "replica_saving"),
     ("saving for too long", {"replica": replace(FRESH, status="saving"), "record": replace(RECORD, saving_since=800.0)},
      ["DeleteReplica", "TakeNewId"], "stuck_saving"),
+    ("the region would not take it", {"obstacle": FULL}, [], "store_space_short"),
+    ("the region would not take its bytes",
+     {"replica": replace(FRESH, status="queued", size=None, digest=None), "record": RECORD, "obstacle": FULL}, [],
+     "store_space_short"),
+    ("it has its bytes already", {"replica": SOURCE, "record": RECORD, "obstacle": FULL}, [], "in_sync"),
     ("fetched by its Glance", {"source": replace(SOURCE, size=10 ** 9), "record": replace(RECORD, saving_since=800.0),
                                "replica": replace(FRESH, status="importing", locked=True)}, [], "replica_saving"),
     ("fetched for too long", {"source": replace(SOURCE, size=10 ** 8), "record": replace(RECORD, saving_since=800.0),
