@@ -8,7 +8,14 @@ from dataclasses import replace
 from functools import singledispatchmethod
 
 from glancesync.clock import Clock
-from glancesync.exceptions import MemberNotFoundError, RegionConflictError, SourceCorruptError, SourceUntrustedError
+from glancesync.exceptions import (
+    GlanceSyncError,
+    MemberNotFoundError,
+    RegionConflictError,
+    SourceCorruptError,
+    SourcesBusyError,
+    SourceUntrustedError,
+)
 from glancesync.model.deletion import DeletionCause
 from glancesync.model.image import Digest, Image
 from glancesync.model.replica import Origin, ReplicaState
@@ -85,11 +92,14 @@ class Executor:
         try:
             moved = self._move(source, action.replica_id, run)
             self._note_moved(moved, action.replica_id, run, max(self._clock.monotonic() - started, 1e-6))
-        except SourceCorruptError:
-            self._note(run, source_updated_at=source.updated_at)
+        except SourcesBusyError:
             raise
-        finally:
+        except GlanceSyncError as error:
+            if isinstance(error, SourceCorruptError):
+                self._note(run, source_updated_at=source.updated_at)
             self._shortcut.ended(source.id)
+            raise
+        self._shortcut.ended(source.id)
 
     def _note_moved(self, moved: Moved, replica_id: str, run: Run, seconds: float) -> None:
         """Proved, and written down."""

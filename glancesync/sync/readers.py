@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class Readers:
@@ -24,12 +22,3 @@ class Readers:
         self._now[region, image_id] -= 1
         if not self._now[region, image_id]:
             del self._now[region, image_id]
-
-    @contextmanager
-    def reading(self, region: str, image_id: str) -> Iterator[None]:
-        """One copy, however it ends."""
-        self.begin(region, image_id)
-        try:
-            yield
-        finally:
-            self.end(region, image_id)

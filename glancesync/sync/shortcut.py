@@ -20,7 +20,9 @@ from glancesync.exceptions import (
     GlanceSyncError,
     NotFoundError,
     NoWayError,
+    RegionAnswerError,
     RegionError,
+    RegionForbiddenError,
     ReplicaSavingError,
     SourceCorruptError,
     SourceReadError,
@@ -134,6 +136,8 @@ class StoreShortcut:
         failed: dict[tuple[str, str], GlanceSyncError] = {}
         while True:
             way = self._next(source, run, replica_id, failed)
+            if way.driver != STREAM and not self._sources.reserve(way.source_region, way.source_id):
+                continue  # somebody was faster while the regions were asked
             started = self._clock.monotonic()
             try:
                 result = self._try(way, source, run, replica_id, watch, stream)
@@ -145,6 +149,9 @@ class StoreShortcut:
                 LOG.warning("image %s does not come to %s by %s from %s, after %.1f s: %s: %s", source.id, run.region,
                             way.driver, way.source_region, self._clock.monotonic() - started, error.code, error)
                 continue
+            finally:
+                if way.driver != STREAM:
+                    self._sources.readers.end(way.source_region, way.source_id)
             seconds = self._clock.monotonic() - started
             self._sources.measured(source=way.source_region, target=run.region, driver=way.driver, size=result.size,
                                    seconds=seconds)
@@ -181,7 +188,13 @@ class StoreShortcut:
         replica = run.target.get_image(replica_id, with_members=False)
         if replica.status in ("importing", "saving"):
             raise ReplicaSavingError(f"the replica {replica_id} in {run.region} is {replica.status}")
-        return replica.locked
+        if not replica.locked:
+            return False
+        try:
+            tasks = run.target.list_import_tasks(replica_id)
+        except (RegionAnswerError, RegionForbiddenError):  # one that tells nothing of its tasks
+            return True
+        return not tasks or any(each.is_live for each in tasks)  # a lock may outlive the task that took it
 
     def _try(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch,
              stream: Stream) -> CopyResult:
@@ -190,8 +203,7 @@ class StoreShortcut:
             if way.driver == STREAM:
                 return stream(reader, way.source_id)
             run.handle.gathering.arrive()  # nobody waits for this run to read the source with him
-            with self._sources.readers.reading(way.source_region, way.source_id):
-                return self._drive(way, source, run, replica_id)
+            return self._drive(way, source, run, replica_id)
 
     def _ensure_held(self, way: Way, source: Image, run: Run) -> RegionClient:
         """The client of the way's source. Raises SourceReadError for a replica that is not what it was."""

@@ -80,6 +80,13 @@ class Sources:
         return [self._holder(image, target, site(region), image_id, refusal=refusal, joins=joins(region, image_id))
                 for region, image_id, refusal in found]
 
+    def reserve(self, region: str, image_id: str) -> bool:
+        """Count one more copy that reads there, if there is room; `readers.end` gives it back."""
+        if self.readers.count(region, image_id) >= self._most():
+            return False
+        self.readers.begin(region, image_id)
+        return True
+
     def failed(self, image_id: str, region: str, why: str) -> None:
         """The region did not give the image's bytes: for a while the others come first."""
         now = self._clock.monotonic()

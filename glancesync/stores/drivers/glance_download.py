@@ -84,9 +84,11 @@ class GlanceDownloadDriver(CopyDriver):
             image = glance.get_image(copy.replica_id, with_members=False)
             if image.has_bytes and not image.locked:
                 return
-            if image.status == "queued" and not image.locked:
+            task = _last(glance, copy)
+            # A Glance that could not clean up after a failure lets its lock lie; it takes it away at the next import.
+            if image.status == "queued" and (not image.locked or (task is not None and not task.is_live)):
                 raise self._failed(glance, copy)
-            reached = max(reached, min(copy.size, _copied(_last(glance, copy))))
+            reached = max(reached, min(copy.size, _copied(task)))
             progress.report(bytes_done=reached)
             progress.check()
             if self._clock.monotonic() > end:

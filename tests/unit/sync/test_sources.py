@@ -270,3 +270,21 @@ def test_a_task_that_waits_for_a_source_is_due_when_one_ends(world: World) -> No
     assert queue.claim(lambda _region: 9, 9) == []
     assert queue.hasten(image_id, SourcesBusyError.code) == 1
     assert [task.id for task in queue.claim(lambda _region: 9, 9)] == [two.id]
+
+
+def test_there_is_no_more_room_than_is_given(world: World) -> None:
+    world.most = 2
+    assert [world.sources.reserve("One", "i") for _ in range(3)] == [True, True, False]
+    world.sources.readers.end("One", "i")
+    assert world.sources.reserve("One", "i")
+
+
+def test_who_is_put_off_wakes_nobody(world: World) -> None:
+    """Else two that wait would wake one another for ever."""
+    image, world.most = world.in_two(), 1
+    for region in ("One", "Two"):
+        world.sources.readers.begin(region, image.id)
+    for _ in range(2):
+        with pytest.raises(SourcesBusyError):
+            world.cloud.run(image.id, "Three")
+    assert world.woken == []
