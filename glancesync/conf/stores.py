@@ -27,6 +27,9 @@ OPTS = [
     cfg.IntOpt("num_shell_tries", mutable=True, default=3, min=1, max=20,
                help="How often the host of a store is called, a second apart, before it counts as unreachable. A "
                     "refused login or a wrong host key is not tried again."),
+    cfg.BoolOpt("hash_on_host", mutable=True, default=False,
+                help="False: where the target's Glance verifies the bytes before the image is active (its store filter "
+                     "says so), they are not hashed on its host as well. True: they are, while they are written."),
     cfg.ListOpt("base_image_properties", mutable=True, default=["base_image_ref"],
                 help="Image properties that name the image from which an image was made. Where that one has the same "
                      "owner or is public, and its verified replica lies on the target's host, only what differs is "
@@ -41,6 +44,7 @@ class StoresSettings:
     glance_download_interface: str = "public"
     scp_copy_timeout_seconds: float = 3600
     num_shell_tries: int = 3
+    hash_on_host: bool = False
     base_image_properties: tuple[str, ...] = ("base_image_ref",)
 
 

@@ -185,3 +185,24 @@ def test_a_slow_glance_is_waited_for(cloud: MemoryCloud, drive: Callable[..., Fa
     cloud.run(image.id)
     assert_in_sync(cloud, image.id)
     assert (driver.calls, len(slept)) == (["copy"], 3)
+
+
+def test_a_glance_that_verifies_is_left_to_it(cloud: MemoryCloud, drive: Callable[..., FakeDriver]) -> None:
+    driver = drive()
+    image = cloud.upload(DATA)
+    cloud.run(image.id)
+    assert driver.calls == ["copy"]
+    assert [copy.unhashed for copy in driver.copies] == [True]
+    assert_in_sync(cloud, image.id)
+
+
+def test_where_the_glance_does_not_verify_the_driver_does(cloud: MemoryCloud,
+                                                          drive: Callable[..., FakeDriver]) -> None:
+    driver = drive()
+    cloud.two.verifies_locations = False
+    for _ in range(2):
+        image = cloud.upload(DATA)
+        cloud.run(image.id)
+        assert_in_sync(cloud, image.id)
+    assert driver.calls == ["copy", "verify", "copy"]
+    assert [copy.unhashed for copy in driver.copies] == [True, False]
