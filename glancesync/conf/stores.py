@@ -8,8 +8,15 @@ from oslo_config import cfg
 
 from glancesync.exceptions import ConfigurationError
 
+
+def _formerly(name: str) -> list[cfg.DeprecatedOpt]:
+    """The original had all of its options in [DEFAULT]."""
+    return [cfg.DeprecatedOpt(name, group="DEFAULT"), cfg.DeprecatedOpt(name)]
+
+
 OPTS = [
-    cfg.StrOpt("config_file", mutable=True, sample_default="/etc/glance-sync/glance_store.yaml",
+    cfg.StrOpt("config_file", mutable=True, deprecated_opts=_formerly("glance_store_cfg_file"),
+               sample_default="/etc/glance-sync/glance_store.yaml",
                help="The file (glance_store.yaml) that says where each region's images lie and how their hosts are "
                     "reached; an absolute path. A reload reads it again. Unset: all bytes go through the Glances."),
     cfg.ListOpt("drivers", mutable=True, default=["filesystem", "stream"],
@@ -22,9 +29,11 @@ OPTS = [
                     "one of the drivers: its interface in Keystone's catalog. It has to be one that the target's "
                     "Glance can reach and its [import_filtering_opts] allow."),
     cfg.FloatOpt("scp_copy_timeout_seconds", mutable=True, default=3600, min=1,
+                 deprecated_opts=_formerly("scp_copy_timeout"),
                  help="How long one copy from store to store may take before it is ended and the bytes take the next "
                       "way; hashing what arrived may take as long again."),
     cfg.IntOpt("num_shell_tries", mutable=True, default=3, min=1, max=20,
+               deprecated_opts=_formerly("num_shell_tries")[:1],
                help="How often the host of a store is called, a second apart, before it counts as unreachable. A "
                     "refused login or a wrong host key is not tried again."),
     cfg.BoolOpt("hash_on_host", mutable=True, default=False,

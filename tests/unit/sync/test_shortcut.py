@@ -206,3 +206,13 @@ def test_where_the_glance_does_not_verify_the_driver_does(cloud: MemoryCloud,
         assert_in_sync(cloud, image.id)
     assert driver.calls == ["copy", "verify", "copy"]
     assert [copy.unhashed for copy in driver.copies] == [True, False]
+
+
+def test_wrong_bytes_that_the_glance_found_are_hashed_on_the_host_to_be_sure(
+        cloud: MemoryCloud, drive: Callable[..., FakeDriver]) -> None:
+    driver = drive(b"other bytes, same way")
+    image = cloud.upload(DATA)
+    cloud.run(image.id)
+    assert_in_sync(cloud, image.id)
+    assert [copy.unhashed for copy in driver.copies] == [True, False]
+    assert cloud.two.web == {}
