@@ -57,7 +57,7 @@ class PlacedFiles:
             taken = self._wait(driver, copy, run)
         finally:
             if not taken:
-                self._discard(driver, copy, run)
+                self.discard(driver, copy, run)
         self._asides.forget(run.region, driver.name)
 
     def verifies(self, region: str) -> bool:
@@ -107,15 +107,18 @@ class PlacedFiles:
             self._clock.sleep(pause)
             pause = min(pause * 1.5, _POLL_MOST_SECONDS)
 
-    def _discard(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> None:
-        """A file that Glance may still take, or has taken, is not ours to remove any more."""
+    def discard(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> bool:
+        """Remove the file, if there is one; whether there is none now. One that Glance may still take, or has taken, is
+        not ours to remove any more. Raises what the target's client raises."""
         replica = run.target.find_image(copy.replica_id, with_members=False)
         if replica is not None and (replica.locked or replica.status != "queued"):
-            return
+            return False
         try:
             driver.discard(copy)
         except StoreCopyError as error:
             LOG.warning("the file of image %s cannot be removed in %s: %s", copy.replica_id, run.region, error)
+            return False
+        return True
 
     def _refused(self, driver: CopyDriver, region: str, why: str) -> StoreRegistrationError:
         self._asides.note(region, driver.name, why, seconds=_ASIDE_SECONDS)

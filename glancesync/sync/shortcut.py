@@ -39,7 +39,7 @@ from glancesync.model.region import Region
 from glancesync.model.store import GlanceStores
 from glancesync.regions.client import RegionClient
 from glancesync.stores.driver import STREAM, CopyDriver, StoreCopy
-from glancesync.stores.select import DEFAULT_ORDER, Site, Way, next_way, select_ways
+from glancesync.stores.select import DEFAULT_ORDER, Site, Way, find_scheme, next_way, select_ways
 from glancesync.sync.asides import Asides
 from glancesync.sync.attempts import AttemptWatch
 from glancesync.sync.base import Savings
@@ -175,6 +175,20 @@ class StoreShortcut:
             self._sources.waits(source.id)
             raise SourcesBusyError(way.refusal or "")
         return way
+
+    def clear(self, source: Image, run: Run, replica_id: str) -> bool:
+        """Remove what a copy that nobody ended (its server died) left where the target's Glance is to write; whether
+        something may have been removed. Raises what the target's client raises."""
+        target, cleared = self._site(run.region), False
+        for driver in self._drivers.values():
+            scheme = find_scheme(target, driver.capabilities.target_scheme)
+            if driver.capabilities.registers is None or scheme is None or source.digest is None:
+                continue
+            copy = StoreCopy(image_id=source.id, replica_id=replica_id, size=source.size or 0, digest=source.digest,
+                             source=scheme, target=scheme, source_region=run.reader.region_name, glance=run.target)
+            run.handle.ensure_lease()
+            cleared = self._placed.discard(driver, copy, run) or cleared
+        return cleared
 
     def _is_taken(self, replica_id: str, run: Run) -> bool:
         """Whether a location task of an earlier run still works on the replica: its file must stay where it is. Raises
