@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One image to two regions until it is active and verified there, by every way; cp, scp and rsync of its file beside it.
+"""One image to two regions until it is active and verified, by every way; cp, scp and rsync of its file beside it.
 
     python -m tests.benchmark.store_copy [--quick] [--rounds 3] [--mebibytes 256 1024] [--drivers ...]
                                          [--no-secure-hash]
