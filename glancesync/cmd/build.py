@@ -55,7 +55,7 @@ from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, S
 from glancesync.stores.book import StoreBook
 from glancesync.stores.driver import STREAM, CopyDriver
 from glancesync.stores.loading import DriverOptions, load_drivers
-from glancesync.sync.base import BaseFinder
+from glancesync.sync.base import BaseFinder, Savings
 from glancesync.sync.choice import RegionChooser
 from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
@@ -137,8 +137,8 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock,
                              order=lambda: settings.stores.drivers, sources=sources, gathers=tee.gathers,
                              read_facts=lambda region: preflight.facts(region),
-                             client=directory.client, suspect=suspecting(records, queue), find_base=BaseFinder(
-                                 records=records, properties=lambda: settings.stores.base_image_properties).find)
+                             client=directory.client, suspect=suspecting(records, queue),
+                             savings=_savings(settings, records))
     preflight = Preflight(read_facts=lambda region: directory.client(region).get_facts(), clock=clock,
                           read_free=shortcut.find_free_bytes, settings=settings.transfer)
     context = SyncContext(directory=directory, records=records, trust=trust, sight=sight, settings=settings.sync,
@@ -195,6 +195,12 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
         feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)),
         clock=clock, show_here=SharedGauges(registries.counted, here).show if place else lambda: None)
+
+
+def _savings(settings: Settings, records: ReplicaRecords) -> Savings:
+    stores = settings.stores
+    return Savings(hash_on_host=lambda: stores.hash_on_host, find_base=BaseFinder(
+        records=records, properties=lambda: stores.base_image_properties).find)
 
 
 def _drivers(settings: Settings, clock: Clock) -> dict[str, CopyDriver]:

@@ -32,6 +32,11 @@ def known_options(auth_types: Mapping[str, str]) -> Known:
     """`auth_types` names keystoneauth1's plugin for each of AUTH_SECTIONS, password by default. Raises
     ConfigurationError for one that does not exist."""
     known: Known = {section: _by_name(opts) for section, opts in list_opts()}
+    for _section, opts in list_opts():
+        for opt in opts:
+            for old in opt.deprecated_opts:
+                if old.group:  # it stood in another section once
+                    known[old.group][old.name or opt.name] = opt
     for _section, opts in log_options.list_opts():
         known["DEFAULT"].update(_by_name(opts))
     for section, opts in [*list_auth_token_opts(), *list_policy_opts(), *list_middleware_opts()]:

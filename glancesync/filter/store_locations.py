@@ -9,7 +9,8 @@ glance-api-paste.ini of a *cascaded* Glance names `filter_factory`, between `con
 
 Unmodified Glance refuses every `file://` location. With this it takes exactly `file://DATADIR/IMAGE_ID` of an enabled
 file store, by `POST /v2/images/IMAGE_ID/locations` alone, for a queued image, from a token that has the role; what lies
-there must be as store_files says, and is inspected as an upload would be. All else stays refused.
+there must be as store_files says, and is inspected as an upload would be. All else stays refused. What nobody has
+verified yet comes by a path of its own (store_demands).
 """
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ from glance.common import exception, store_utils
 from oslo_config import cfg
 
 from glancesync.exceptions import ConfigurationError
+from glancesync.filter.store_demands import Demands, VerifiedLocations
 from glancesync.filter.store_files import RefusedFileError, find_permitted, open_permitted
 from glancesync.filter.store_inspection import inspect_file
 
@@ -37,6 +39,7 @@ _MARK = "glancesync_store_role"
 _SEAMS = ((glance.location.StoreLocations, "insert", ["self", "i", "location"]),
           (store_utils, "validate_external_location", ["uri"]))
 _permitted = threading.local()
+_demands = Demands()
 Application = Callable[..., Any]
 
 
@@ -48,7 +51,7 @@ def filter_factory(global_conf: Mapping[str, str], **local_conf: str) -> Callabl
         raise ConfigurationError(f"the store filter in {global_conf.get('__file__', 'the paste file')}: the one option "
                                  f"is role, with a role's name; {', '.join(sorted(unknown)) or 'it is empty'}")
     install(role)
-    return lambda application: application
+    return lambda application: VerifiedLocations(application, _demands, cfg.CONF)
 
 
 def install(role: str) -> None:
@@ -107,9 +110,10 @@ def _may(image: Any, role: str) -> bool:
 
 def _judge(path: str, image: Any) -> tuple[int | None, str | None]:
     """Glance itself computes the checksum where it hashes what is registered."""
+    digest = _demands.take(image.image_id)
     try:
         with open_permitted(path) as file:
-            return inspect_file(file, image, with_checksum=not cfg.CONF.do_secure_hash)
+            return inspect_file(file, image, with_checksum=not cfg.CONF.do_secure_hash, digest=digest)
     except RefusedFileError as error:
         LOG.warning("the file of image %s is refused: %s", image.image_id, error)
         raise exception.BadStoreUri(message="Invalid location") from None

@@ -60,7 +60,7 @@ class MemoryRegion(MemoryImports, RegionClient):
         self._burned: set[str] = set()
         self.locations: dict[str, tuple[str, ...]] = {}
         self.web: dict[str, bytes] = {}
-        self.takes_locations, self.slow = True, False
+        self.takes_locations, self.verifies_locations, self.slow = True, True, False
         self._coming: dict[str, tuple[str, Digest]] = {}
         self.facts = GlanceFacts(stores=(StoreFact(id="local", kind="file", is_default=True),),
                                  disk_formats=frozenset({"raw", "qcow2"}), container_formats=frozenset({"bare", "ovf"}))
@@ -183,11 +183,13 @@ class MemoryRegion(MemoryImports, RegionClient):
         return self.locations.get(image_id, ())
 
     @_call
-    def add_location(self, image_id: str, url: str, digest: Digest) -> None:
+    def add_location(self, image_id: str, url: str, digest: Digest, *, unverified: bool = False) -> None:
         """Its bytes are in `web`; they are checked at once, or later by `settle` where `slow` is set."""
         image = self._get(image_id)
         if image.status != "queued":
             raise RegionConflictError(f"image {image_id} in {self.region_name} is {image.status}")
+        if unverified and not self.verifies_locations:
+            raise ImageNotFoundError(f"{self.region_name} has no such path")
         if not self.takes_locations:
             raise RegionRejectedError(f"{self.region_name} has no store for such a location")
         self._set(replace(image, locked=True))

@@ -9,6 +9,7 @@ import enum
 from dataclasses import dataclass
 from typing import Protocol
 
+from glancesync.exceptions import StoreCopyError
 from glancesync.model.image import Digest, Image
 from glancesync.model.imports import ImportTask
 from glancesync.model.store import Scheme
@@ -69,7 +70,8 @@ class TargetGlance(Protocol):
 class StoreCopy:
     """One copy: the source's image, of `size` bytes and this digest, to be the bytes of the queued replica. `source`,
     `target`: the stores, where the driver asked for some. `glance`: the target's, None in tests of drivers that need
-    none. `base_id`: what most of the image may be in the target's store already, a replica that its owner may read."""
+    none. `base_id`: what most of the image may be in the target's store already, a replica that its owner may read.
+    `unhashed`: the target's Glance verifies what is registered, so a driver that registers need not."""
 
     image_id: str
     replica_id: str
@@ -80,6 +82,7 @@ class StoreCopy:
     source_region: str = ""
     glance: TargetGlance | None = None
     base_id: str | None = None
+    unhashed: bool = False
 
 
 class Progress(Protocol):
@@ -119,6 +122,10 @@ class CopyDriver(abc.ABC):
         Raises StoreCopyErrors and what `progress` raises; then nothing is left on either host that a host which answers
         can be asked to remove, and what the target's Glance still works on by itself is out of everybody's reach. What
         an earlier call left in the way is cleared away."""
+
+    def verify(self, copy: StoreCopy, _progress: Progress) -> None:
+        """Compare the hash of what an `unhashed` copy put there. Raises StoreCopyErrors."""
+        raise StoreCopyError(f"the driver {self.name} has verified {copy.replica_id}, or cannot")
 
     @abc.abstractmethod
     def discard(self, copy: StoreCopy) -> None:

@@ -120,7 +120,7 @@ def _stream(holder: Holder, target: Site) -> Way:
 
 def _way(image: Image, holder: Holder, target: Site, name: str, driver: CopyDriver) -> Way:
     wanted, source = driver.capabilities, holder.site
-    one, two = _find(source, wanted.source_scheme), _find(target, wanted.target_scheme)
+    one, two = find_scheme(source, wanted.source_scheme), find_scheme(target, wanted.target_scheme)
     why = (_why_not_in_order(name, target) or _why_not_the_image(image, wanted)
            or _why_not_enabled(wanted, target) or _why_not_as_it_is(image, wanted, target)
            or _why_no_store(source, wanted.source_scheme, one) or _why_no_store(target, wanted.target_scheme, two))
@@ -181,5 +181,6 @@ def _why_no_store(site: Site, kind: str | None, found: Scheme | None) -> str | N
     return f"{site.region} has no store of kind {kind}"
 
 
-def _find(site: Site, kind: str | None) -> Scheme | None:
+def find_scheme(site: Site, kind: str | None) -> Scheme | None:
+    """The site's store of that kind."""
     return next((each for each in site.stores.schemes if each.name == kind), None) if site.stores else None

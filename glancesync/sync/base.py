@@ -38,6 +38,15 @@ class BaseFinder:
         return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Savings:
+    """What a copy may leave out. `find_base`: the replica in the run's region that an image is sent as a difference to;
+    `hash_on_host`: whether bytes are hashed on the target's host though its Glance verifies them too."""
+
+    find_base: Callable[[Image, Run], str | None] = lambda _image, _run: None
+    hash_on_host: Callable[[], bool] = lambda: False
+
+
 def list_named(image: Image, properties: Sequence[str]) -> list[str]:
     """The ids that the properties name, without the image's own."""
     named = (image.properties.get(name) for name in properties)

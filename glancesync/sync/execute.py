@@ -12,6 +12,7 @@ from glancesync.exceptions import (
     GlanceSyncError,
     MemberNotFoundError,
     RegionConflictError,
+    RegionUnavailableError,
     SourceCorruptError,
     SourcesBusyError,
     SourceUntrustedError,
@@ -119,8 +120,17 @@ class Executor:
     def _move(self, source: Image, replica_id: str, run: Run) -> Moved:
         """By the best way; through the Glances where there is no other."""
         def stream(reader: RegionClient, source_id: str) -> CopyResult:
-            return self._tee.copy(replace(source, id=source_id), reader, run.target, replica_id=replica_id,
-                                  handle=run.handle, algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM))
+            def copy() -> CopyResult:
+                return self._tee.copy(replace(source, id=source_id), reader, run.target, replica_id=replica_id,
+                                      handle=run.handle, algorithm=self._algorithms.get(run.region, DEFAULT_ALGORITHM))
+
+            try:
+                return copy()
+            except (RegionConflictError, RegionUnavailableError) as error:
+                # So the target answers (500, of some releases 409) where a file lies that nobody registered.
+                if error.region not in (None, run.region) or not self._shortcut.clear(source, run, replica_id):
+                    raise
+                return copy()
 
         return self._shortcut.copy(source, run, replica_id, watch=self._watch, stream=stream)
 

@@ -7,6 +7,7 @@ import logging
 
 from glancesync.clock import Clock
 from glancesync.exceptions import (
+    ImageNotFoundError,
     RegionAnswerError,
     RegionConflictError,
     RegionForbiddenError,
@@ -24,11 +25,17 @@ LOG = logging.getLogger(__name__)
 _REFUSALS = (RegionAnswerError, RegionConflictError, RegionForbiddenError, RegionQuotaError, RegionRejectedError)
 #: A region whose Glance did not register is asked again after this time.
 _ASIDE_SECONDS = 600.0
-_POLL_SECONDS = 0.1
+#: One whose Glance does not verify by itself, likewise.
+_IGNORANT_SECONDS = 3600.0
+_POLL_SECONDS = 0.05
 _POLL_MOST_SECONDS = 2.0
 #: How long a Glance may take to read what it was told of, beside the time at which it reads this many bytes a second.
 _REGISTER_SECONDS = 120.0
 _READ_BYTES_PER_SECOND = 10 * 2 ** 20
+
+
+class UntakenError(StoreRegistrationError):
+    """The bytes may be wrong, or the Glance takes no file at all: a copy that is hashed on the host tells."""
 
 
 class PlacedFiles:
@@ -37,6 +44,7 @@ class PlacedFiles:
     def __init__(self, asides: Asides, clock: Clock) -> None:
         self._asides = asides
         self._clock = clock
+        self._ignorant: dict[str, float] = {}
 
     def register(self, driver: CopyDriver, copy: StoreCopy, url: str, run: Run) -> None:
         """The replica is active when this returns. Raises StoreRegistrationError and what the run's handle and the
@@ -49,15 +57,36 @@ class PlacedFiles:
             taken = self._wait(driver, copy, run)
         finally:
             if not taken:
-                self._discard(driver, copy, run)
+                self.discard(driver, copy, run)
         self._asides.forget(run.region, driver.name)
 
+    def verifies(self, region: str) -> bool:
+        """Whether its Glance verifies what it is told to register, as far as is known; asking it tells."""
+        return self._clock.monotonic() >= self._ignorant.get(region, 0.0)
+
     def _post(self, driver: CopyDriver, copy: StoreCopy, url: str, run: Run) -> None:
+        if copy.unhashed and self._post_unverified(driver, copy, url, run):
+            return
+        if copy.unhashed:
+            driver.verify(copy, run.handle)
+            run.handle.ensure_lease()
         try:
             run.target.add_location(copy.replica_id, url, copy.digest)
         except _REFUSALS as error:
             raise self._refused(driver, run.region,
                                 f"its Glance refuses the file as a location ({error.code})") from error
+
+    def _post_unverified(self, driver: CopyDriver, copy: StoreCopy, url: str, run: Run) -> bool:
+        """False where the Glance has no store filter that verifies."""
+        try:
+            run.target.add_location(copy.replica_id, url, copy.digest, unverified=True)
+        except ImageNotFoundError:
+            self._ignorant[run.region] = self._clock.monotonic() + _IGNORANT_SECONDS
+            return False
+        except _REFUSALS as error:
+            raise self._refused(driver, run.region,
+                                f"its Glance refuses the file as a location ({error.code})") from error
+        return True
 
     def _wait(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> bool:
         """True once the replica is active."""
@@ -67,6 +96,8 @@ class PlacedFiles:
             replica = run.target.get_image(copy.replica_id, with_members=False)
             if replica.has_bytes and not replica.locked:
                 return True
+            if replica.status == "queued" and not replica.locked and copy.unhashed:
+                raise UntakenError(f"the Glance of {run.region} did not take a file that nobody had hashed")
             if replica.status == "queued" and not replica.locked:
                 raise self._refused(driver, run.region, "its Glance did not take the file for the image's bytes (has "
                                     f"it the store filter, and our user the role {driver.capabilities.role}?)")
@@ -76,15 +107,18 @@ class PlacedFiles:
             self._clock.sleep(pause)
             pause = min(pause * 1.5, _POLL_MOST_SECONDS)
 
-    def _discard(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> None:
-        """A file that Glance may still take, or has taken, is not ours to remove any more."""
+    def discard(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> bool:
+        """Remove the file, if there is one; whether there is none now. One that Glance may still take, or has taken, is
+        not ours to remove any more. Raises what the target's client raises."""
         replica = run.target.find_image(copy.replica_id, with_members=False)
         if replica is not None and (replica.locked or replica.status != "queued"):
-            return
+            return False
         try:
             driver.discard(copy)
         except StoreCopyError as error:
             LOG.warning("the file of image %s cannot be removed in %s: %s", copy.replica_id, run.region, error)
+            return False
+        return True
 
     def _refused(self, driver: CopyDriver, region: str, why: str) -> StoreRegistrationError:
         self._asides.note(region, driver.name, why, seconds=_ASIDE_SECONDS)

@@ -41,10 +41,11 @@ from glancesync.model.region import Region
 from glancesync.model.store import GlanceStores
 from glancesync.regions.client import RegionClient
 from glancesync.stores.driver import STREAM, CopyDriver, StoreCopy
-from glancesync.stores.select import DEFAULT_ORDER, Site, Way, next_way, select_ways
+from glancesync.stores.select import DEFAULT_ORDER, Site, Way, find_scheme, next_way, select_ways
 from glancesync.sync.asides import Asides
 from glancesync.sync.attempts import AttemptWatch
-from glancesync.sync.placed import PlacedFiles
+from glancesync.sync.base import Savings
+from glancesync.sync.placed import PlacedFiles, UntakenError
 from glancesync.sync.run import Run
 from glancesync.sync.sources import Sources
 from glancesync.sync.tee import CopyResult
@@ -83,8 +84,8 @@ class StoreShortcut:
     """Holds the drivers, and which of them are set aside for which region. `find_stores`: what the file says; `order`:
     the drivers that may fill a region of which the file does not say that; `gathers`: the tee's; `client`: of another
     region that holds the image; `suspect` is told of a replica (image id, region) that gave wrong bytes; `read_facts`:
-    what a region's Glance tells of itself, of which a few minutes' age does not matter; `find_base`: the replica in the
-    run's region to which an image may be copied as a difference."""
+    what a region's Glance tells of itself, of which a few minutes' age does not matter; `savings`: what a
+    copy may leave out."""
 
     def __init__(self, *, clock: Clock, drivers: Mapping[str, CopyDriver] | None = None,  # noqa: PLR0913 - by name
                  find_stores: Callable[[Region], GlanceStores | None] = lambda _region: None,
@@ -92,7 +93,7 @@ class StoreShortcut:
                  sources: Sources | None = None, gathers: Callable[[str, str], bool] = lambda _region, _id: False,
                  client: Callable[[str], RegionClient] = _no_client,
                  suspect: Callable[[str, str], None] = lambda _image_id, _region: None,
-                 find_base: Callable[[Image, Run], str | None] = lambda _image, _run: None,
+                 savings: Savings | None = None,
                  read_facts: Callable[[str], GlanceFacts] = lambda _region: GlanceFacts()) -> None:
         self._drivers = drivers or {}
         self._find_stores = find_stores
@@ -103,7 +104,7 @@ class StoreShortcut:
         self._gathers = gathers
         self._client = client
         self._suspect = suspect
-        self._find_base = find_base
+        self._savings = Savings() if savings is None else savings
         self._read_facts = read_facts
         self._asides = Asides(clock)
         self._placed = PlacedFiles(self._asides, clock)
@@ -182,6 +183,20 @@ class StoreShortcut:
             raise SourcesBusyError(way.refusal or "")
         return way
 
+    def clear(self, source: Image, run: Run, replica_id: str) -> bool:
+        """Remove what a copy that nobody ended (its server died) left where the target's Glance is to write; whether
+        something may have been removed. Raises what the target's client raises."""
+        target, cleared = self._site(run.region), False
+        for driver in self._drivers.values():
+            scheme = find_scheme(target, driver.capabilities.target_scheme)
+            if driver.capabilities.registers is None or scheme is None or source.digest is None:
+                continue
+            copy = StoreCopy(image_id=source.id, replica_id=replica_id, size=source.size or 0, digest=source.digest,
+                             source=scheme, target=scheme, source_region=run.reader.region_name, glance=run.target)
+            run.handle.ensure_lease()
+            cleared = self._placed.discard(driver, copy, run) or cleared
+        return cleared
+
     def _is_taken(self, replica_id: str, run: Run) -> bool:
         """Whether a location task of an earlier run still works on the replica: its file must stay where it is. Raises
         ReplicaSavingError where it takes no upload either."""
@@ -222,11 +237,10 @@ class StoreShortcut:
         driver = self._drivers[way.driver]
         copy = StoreCopy(image_id=way.source_id, replica_id=replica_id, size=source.size, digest=source.digest,
                          source=way.source, target=way.target, source_region=way.source_region, glance=run.target,
-                         base_id=self._find_base(source, run))
+                         base_id=self._savings.find_base(source, run),
+                         unhashed=not self._savings.hash_on_host() and self._placed.verifies(run.region))
         run.handle.ensure_lease()
-        url = driver.copy(copy, run.handle)
-        if url is not None:
-            self._placed.register(driver, copy, url, run)
+        self._place(driver, copy, run)
         found = CopyResult(size=source.size, digests={source.digest.algorithm: source.digest.value})
         self._ensure_same(driver, found, run, replica_id)
         return found
@@ -256,6 +270,16 @@ class StoreShortcut:
         following = next_way(self.explain(source, run.reader.region_name, run.region), failed)
         if following is None or following.driver != way.driver:
             self._asides.note(error.region, way.driver, str(error), seconds=_FAILED_SECONDS)
+
+    def _place(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> None:
+        url = driver.copy(copy, run.handle)
+        if url is None:
+            return
+        try:
+            self._placed.register(driver, copy, url, run)
+        except UntakenError as error:
+            LOG.info("once more, hashed on the host: %s", error)
+            self._place(driver, replace(copy, unhashed=False), run)
 
     def _ensure_same(self, driver: CopyDriver, found: CopyResult, run: Run, replica_id: str) -> None:
         """What was verified first is compared by who called this, as any copy."""

@@ -104,7 +104,8 @@ def standing_cloud(options: argparse.Namespace, **server_options: object) -> Ite
     with tempfile.TemporaryDirectory(prefix="glancesync-benchmark-") as name:
         lab = Lab(Path(name) / "lab")
         try:
-            lab.up(LabOptions(database=options.database), with_server=False)
+            lab.up(LabOptions(database=options.database, store_filter=getattr(options, "store_filter", False)),
+                   with_server=False)
             with _with_server(lab, server_options) as cloud:
                 yield cloud
         finally:

@@ -2,6 +2,7 @@
 """Every benchmark runs, in its small size, and prints figures. How large they are is nothing for a test."""
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -48,6 +49,16 @@ def test_queue_benchmark(tmp_path: Path) -> None:
 def test_tee_benchmark() -> None:
     answer = run_quickly("tee_cpu")
     assert len(FIGURES.findall(answer)) == 3, answer
+
+
+@pytest.mark.lab
+@pytest.mark.full
+@pytest.mark.parametrize(("name", "figures"), [("store_files", 15), ("store_copy", 9)])
+def test_store_benchmarks(name: str, figures: int) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be the hosts of stores")
+    answer = run_quickly(name, *(("--database", "sqlite") if name == "store_copy" else ()))
+    assert len(FIGURES.findall(answer)) == figures, answer
 
 
 def run_quickly(name: str, *arguments: str) -> str:

@@ -18,6 +18,7 @@ from glancesync.lab.cloud import Lab
 from glancesync.lab.images import Images
 from glancesync.lab.service import base_environment
 from glancesync.lab.state import LabOptions
+from tests.benchmark.store_files import link
 from tests.fixtures.cloud import SERVER_OPTIONS
 from tests.fixtures.keystone_admin import KeystoneAdmin
 from tests.fixtures.polling import eventually
@@ -41,13 +42,14 @@ class Cloud:
         self.config = config
         self.images = Images(lab.session("demo"), lab.endpoint(ONE))
 
-    def write_config(self) -> None:
+    def write_config(self, **of_one: Any) -> None:
+        """`of_one`: more parameters of RegionOne's store."""
         one = self.hosts[ONE]
         entries = [{"name": region, "region": region, "schemes": [{"name": "filesystem", "parameters": {
             "host": "127.0.0.1", "port": host.port, "datadir": str(self.lab.glances[region].store_path),
             "login_user": "root", "key_file": str(host.client_key), "known_hosts_file": str(host.known_hosts),
-            "peer_key_file": str(one.client_key), "peer_known_hosts_file": str(one.known_hosts)}}]}
-            for region, host in self.hosts.items()]
+            "peer_key_file": str(one.client_key), "peer_known_hosts_file": str(one.known_hosts),
+            **(of_one if region == ONE else {})}}]} for region, host in self.hosts.items()]
         self.config.write_text(yaml.safe_dump({"glances": entries}))
         self.config.chmod(0o600)
 
@@ -68,6 +70,13 @@ class Cloud:
     def ways(self, image_id: str, region: str) -> list[dict[str, Any]]:
         url = f"{self.lab.server.url}/v1/images/{image_id}/ways/{region}"
         return list(self.lab.session("admin").get(url).json()["ways"])
+
+    def task(self, image_id: str, region: str) -> dict[str, Any]:
+        answer = self.lab.session("admin").get(f"{self.lab.server.url}/v1/tasks?image_id={image_id}")
+        return next(dict(each) for each in answer.json()["tasks"] if each["region"] == region)
+
+    def files(self, image_id: str, region: str) -> list[str]:
+        return sorted(path.name for path in self.lab.glances[region].store_path.glob(f"{image_id}*"))
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "glancesync.cmd.manage", "--config-file",
@@ -120,10 +129,11 @@ def test_a_replica_is_as_an_uploaded_one_and_no_glance_gave_its_bytes(cloud: Clo
                for line in cloud.log_of(image_id, TWO))
     assert not any("by filesystem" in line for line in cloud.log_of(image_id, THREE))
     explained = cloud.manage("store", "explain", image_id, TWO)
-    assert explained.stdout.splitlines() == [f"filesystem from {ONE}: ok, host to host", f"stream from {ONE}: ok",
-                                             f"glance-download from {ONE}: {NOT_IN_ORDER} {TWO}"]
+    assert [line for line in explained.stdout.splitlines() if f"from {ONE}" in line] == [
+        f"filesystem from {ONE}: ok, host to host", f"stream from {ONE}: ok",
+        f"glance-download from {ONE}: {NOT_IN_ORDER} {TWO}"]
     explained = cloud.manage("store", "explain", image_id, THREE)
-    assert explained.stdout.splitlines() == [
+    assert [line for line in explained.stdout.splitlines() if f"from {ONE}" in line] == [
         f"stream from {ONE}: ok", f"filesystem from {ONE}: glance_store.yaml names no store of {THREE}",
         f"glance-download from {ONE}: {NOT_IN_ORDER} {THREE}"]
 
@@ -150,7 +160,8 @@ def test_when_the_driver_fails_the_same_run_goes_through_the_glances(cloud: Clou
             reload(cloud)
         cloud.images.upload(image_id, DATA)
         assert_same(cloud, image_id, TWO)
-        assert any(f"through the Glances: {expected} by filesystem" in line for line in cloud.log_of(image_id, TWO))
+        assert any(f"does not come to {TWO} by filesystem" in line and f": {expected}: " in line
+                   for line in cloud.log_of(image_id, TWO))
     finally:
         host.stop()
         host.trust()
@@ -172,8 +183,9 @@ def test_a_region_that_does_not_register_is_set_aside(cloud: Cloud, image_id: st
         cloud.lab.server.bring_up()
         cloud.images.upload(image_id, DATA)
         assert_same(cloud, image_id, TWO)
-        assert any("through the Glances: store_not_registered" in line for line in cloud.log_of(image_id, TWO))
-        stream, refused, other = cloud.ways(image_id, TWO)
+        assert any(f"does not come to {TWO} by filesystem" in line and ": store_not_registered: " in line
+                   for line in cloud.log_of(image_id, TWO))
+        stream, refused, other = (way for way in cloud.ways(image_id, TWO) if way["source"] == ONE)
         assert other["driver"] == "glance-download"
         assert stream == {"source": ONE, "driver": "stream", "carrier": "server", "refusal": None, "route": None,
                           "doubt": None}
@@ -231,8 +243,8 @@ def test_a_full_disk_is_found_before_a_byte_moves(cloud: Cloud, image_id: str) -
         assert "bytes are free where RegionTwo keeps its images, the image has 5000000" in shown["reason"]
         assert list(store.iterdir()) == []
         assert shown["next_try_at"]
-        assert {way["refusal"] for way in cloud.ways(image_id, TWO) if way["driver"] != "glance-download"} == {
-            shown["reason"]}
+        assert {way["refusal"] for way in cloud.ways(image_id, TWO)
+                if way["driver"] != "glance-download" and way["source"] == ONE} == {shown["reason"]}
         explained = cloud.manage("store", "explain", image_id, TWO).stdout
         assert f"stream from {ONE}: {shown['reason']}" in explained
         assert_same(cloud, image_id, THREE)
@@ -266,3 +278,70 @@ def test_a_format_that_is_not_enabled_is_found_before_a_byte_moves(cloud: Cloud)
         glance.wait_ready()
         cloud.images.ensure_deleted(made)
         restart(cloud)
+
+
+@pytest.fixture
+def slowly(cloud: Cloud) -> Iterator[None]:
+    """What RegionTwo's host fetches from RegionOne's comes at 5 MiB/s."""
+    one = cloud.hosts[ONE]
+    known = one.known_hosts.read_text()
+    with link(one.port, 5 * 2 ** 20) as port:
+        one.known_hosts.write_text(known + known.replace(str(one.port), str(port)))
+        cloud.write_config(peer_port=port)
+        reload(cloud)
+        yield
+        one.known_hosts.write_text(known)
+        cloud.write_config()
+        reload(cloud)
+
+
+def test_progress_is_true_and_who_cancels_leaves_nothing(cloud: Cloud, image_id: str, slowly: None) -> None:
+    cloud.images.upload(image_id, DATA * 20)
+    part, seen = cloud.lab.glances[TWO].store_path / f"{image_id}.part", set()
+
+    def half_way() -> bool:
+        done = cloud.task(image_id, TWO)["bytes_done"] or 0
+        assert done <= (part.stat().st_size if part.exists() else 0)
+        seen.add(done)
+        return len(seen) > 3
+
+    eventually(half_way, 30, what="it is seen how far it is")
+    task = cloud.task(image_id, TWO)
+    assert (task["step"], task["bytes_total"]) == ("copying", len(DATA) * 20)
+    url = f"{cloud.lab.server.url}/v1/tasks/{task['id']}"
+    assert cloud.lab.session("admin").post(f"{url}/cancel").status_code == 202
+    eventually(lambda: cloud.task(image_id, TWO)["state"] == "cancelled", 10, what="it is cancelled")
+    eventually(lambda: cloud.files(image_id, TWO) == [], 5, what="nothing is left")
+    assert not any("does not come" in line for line in cloud.log_of(image_id, TWO))
+    assert cloud.lab.session("admin").post(f"{url}/retry").status_code == 202
+    assert cloud.replica(image_id, TWO)["status"] == "active"
+
+
+def test_a_server_killed_in_the_middle_leaves_nothing(cloud: Cloud, image_id: str, slowly: None) -> None:
+    cloud.images.upload(image_id, DATA * 20)
+    eventually(lambda: cloud.files(image_id, TWO) == [f"{image_id}.part"], 30, what="bytes arrive")
+    cloud.lab.server.kill()
+    eventually(lambda: cloud.files(image_id, TWO) == [], 10, what="its hosts tidy up by themselves")
+    cloud.lab.server.bring_up()
+    assert cloud.replica(image_id, TWO)["status"] == "active"
+    assert cloud.files(image_id, TWO) == [image_id]
+
+
+@pytest.mark.parametrize("driver", ["filesystem", "stream"])
+def test_what_a_killed_server_left_is_no_hindrance(cloud: Cloud, image_id: str, driver: str) -> None:
+    """It died between naming the file and having it registered; the next run goes one way or the other."""
+    store = cloud.lab.glances[TWO].store_path
+    (store / image_id).write_bytes(b"who knows what")
+    (store / f"{image_id}.part").write_bytes(b"half of something")
+    if driver == "stream":
+        text = yaml.safe_load(cloud.config.read_text())
+        next(each for each in text["glances"] if each["region"] == TWO)["drivers"] = ["stream"]
+        cloud.config.write_text(yaml.safe_dump(text))
+        reload(cloud)
+    try:
+        cloud.images.upload(image_id, DATA)
+        assert_same(cloud, image_id, TWO)
+        assert any("by filesystem from" in line for line in cloud.log_of(image_id, TWO)) == (driver == "filesystem")
+    finally:
+        cloud.write_config()
+        reload(cloud)

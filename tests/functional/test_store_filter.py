@@ -6,12 +6,14 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from glancesync.lab.cloud import Lab
+from glancesync.lab.glance import Glance
 from glancesync.lab.images import Images
 from glancesync.lab.state import LabOptions
 from tests.fixtures.keystone_admin import KeystoneAdmin
@@ -19,6 +21,7 @@ from tests.fixtures.polling import eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.full]
 ONE, TWO = "RegionOne", "RegionTwo"
+UNVERIFIED = "/v2/glance-sync/images"
 DATA = secrets.token_bytes(300_000)
 
 
@@ -43,9 +46,9 @@ class Store:
         return f"file://{self.folder}/{image_id}"
 
     def post(self, image_id: str, url: str, data: bytes = DATA, user: str = "glance-sync", *,
-             endpoint: str = "") -> int:
+             endpoint: str = "", path: str = "/v2/images") -> int:
         answer = self.lab.session(user).post(
-            f"{endpoint or self.lab.endpoint(TWO)}/v2/images/{image_id}/locations", raise_exc=False, json={
+            f"{endpoint or self.lab.endpoint(TWO)}{path}/{image_id}/locations", raise_exc=False, json={
                 "url": url, "validation_data": {"os_hash_algo": "sha512",
                                                 "os_hash_value": hashlib.sha512(data).hexdigest()}})
         return int(answer.status_code)
@@ -160,12 +163,50 @@ def test_a_format_that_an_upload_would_refuse_is_refused(store: Store) -> None:
     store.assert_refused(image_id, store.put(image_id, data), data=data)
 
 
+@pytest.mark.parametrize("secure", [True, False])
+def test_what_nobody_verified_is_verified_by_glance_or_else_by_the_filter(store: Store, secure: bool) -> None:
+    glance = store.lab.glances[TWO]
+    with configured(glance, do_secure_hash=secure):
+        image_id = store.queued()
+        store.assert_refused(image_id, store.put(image_id, b"y" + DATA[1:]), path=UNVERIFIED)
+        store.assert_refused(image_id, store.put(image_id, DATA[:-1]), path=UNVERIFIED)
+        for user in ("admin", "glance"):
+            store.assert_refused(image_id, store.put(image_id), path=UNVERIFIED, user=user)
+        assert store.post(image_id, store.put(image_id), path=UNVERIFIED) == 202
+        found = store.ends(image_id)
+        uploaded = store.images.create("by upload", DATA)
+        for key in ("status", "size", "checksum", "os_hash_algo", "os_hash_value", "virtual_size"):
+            assert found[key] == uploaded[key], key
+
+
+@contextmanager
+def configured(glance: Glance, **options: Any) -> Iterator[None]:
+    """Options of its [DEFAULT], for as long as this lasts."""
+    path = glance.directory / "glance-api.conf"
+    before = path.read_text()
+    lines = [f"{name} = {value}" for name, value in options.items()]
+    path.write_text(before.replace("[DEFAULT]", "\n".join(["[DEFAULT]", *lines]), 1))
+    restart(glance)
+    try:
+        yield
+    finally:
+        path.write_text(before)
+        restart(glance)
+
+
+def restart(glance: Glance) -> None:
+    glance.stop()
+    glance.start()
+    glance.wait_ready()
+
+
 def test_a_glance_without_the_filter_refuses_it(store: Store) -> None:
     there = Images(store.lab.session("glance-sync"), store.lab.endpoint(ONE))
     image_id = str(there.create("by file")["id"])
     path = store.lab.glances[ONE].store_path / image_id
     path.write_bytes(DATA)
     assert store.post(image_id, f"file://{path}", endpoint=store.lab.endpoint(ONE)) in (202, 400, 403)
+    assert store.post(image_id, f"file://{path}", endpoint=store.lab.endpoint(ONE), path=UNVERIFIED) == 404
     found = eventually(lambda: (record := there.get(image_id)) and "os_glance_import_task" not in record and record, 30,
                        what="the task ended")
     assert found["status"] == "queued"

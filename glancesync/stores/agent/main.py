@@ -93,6 +93,8 @@ def run(request: Request) -> None:
         hop = Hop(request["hop"], "hello")
         hop.output.read()
         hop.end()
+    elif what == "hash":
+        moves.compare_hash(request)
     elif what == "check":
         _check(request["folder"])
     elif what == "free":

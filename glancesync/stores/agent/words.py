@@ -12,7 +12,7 @@ from typing import Any
 VERSION = 1
 #: What may be asked; those that change nothing on this host.
 READS = frozenset({"hello", "send", "free"})
-WRITES = frozenset({"receive", "pull", "clone", "remove", "reach", "check"})
+WRITES = frozenset({"receive", "pull", "clone", "remove", "reach", "check", "hash"})
 ID = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 HASHES = frozenset({"sha512", "sha384", "sha256", "sha1", "md5"})
 _WORD = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%@,+-]*\Z")

@@ -76,6 +76,11 @@ class FilesystemDriver(CopyDriver):
             raise
         return f"file://{target.datadir.rstrip('/')}/{copy.replica_id}"
 
+    def verify(self, copy: StoreCopy, progress: Progress) -> None:
+        target = _folders(copy)[1]
+        progress.report(step="verifying")
+        self._ask(target, ask("hash", target.datadir, name=copy.replica_id, digest=_wanted(copy)), progress)
+
     def discard(self, copy: StoreCopy) -> None:
         self._remove(_folders(copy)[1], copy.replica_id)
 
@@ -117,7 +122,7 @@ class FilesystemDriver(CopyDriver):
         source, target = _folders(copy)
         wanted: dict[str, Any] = {
             "name": copy.replica_id, "size": copy.size,
-            "digest": {"algorithm": copy.digest.algorithm, "value": copy.digest.value}}
+            "digest": None if copy.unhashed else _wanted(copy)}
         if source.ssh == target.ssh:
             words = ask("clone", target.datadir, source=source.datadir, source_name=copy.image_id, **wanted)
             return self._ask(target, words, progress)
@@ -208,6 +213,10 @@ class _Ears:
     def expect_done(self, ended: Finished, scheme: FilesystemScheme) -> None:
         if ended.status or self._heard.get("done") is not True:
             raise error_of(ended.status, ended.errors, what=f"the store on {scheme.ssh.host}")
+
+
+def _wanted(copy: StoreCopy) -> dict[str, str]:
+    return {"algorithm": copy.digest.algorithm, "value": copy.digest.value}
 
 
 def _tell_delta(copy: StoreCopy, heard: dict[str, Any]) -> None:

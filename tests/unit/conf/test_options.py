@@ -59,3 +59,13 @@ def test_the_help_says_what_the_program_is_and_its_statuses(capsys: pytest.Captu
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert said.index("What it is.") < said.index("options:") < said.index("Exit status: 0.")
+
+
+@pytest.mark.parametrize(("given", "name", "value"), [
+    ("[DEFAULT]\nglance_store_cfg_file = /a.yaml", "config_file", "/a.yaml"),
+    ("[DEFAULT]\nscp_copy_timeout = 60", "scp_copy_timeout_seconds", 60.0),
+    ("[stores]\nscp_copy_timeout = 61", "scp_copy_timeout_seconds", 61.0),
+    ("[DEFAULT]\nnum_shell_tries = 7", "num_shell_tries", 7),
+])
+def test_the_originals_names_of_the_stores_options_are_taken(tmp_path, given, name, value):
+    assert getattr(parse(tmp_path, given + "\n").stores, name) == value

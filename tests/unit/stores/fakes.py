@@ -15,18 +15,22 @@ class FakeDriver(CopyDriver):
 
     def __init__(self, data=b"", web=None, error=None):
         self.data, self.web, self.error = data, web if web is not None else {}, error
-        self.calls = []
+        self.calls, self.copies = [], []
 
     def find_obstacle(self, source, target):
         return "the same folder" if source == target else None
 
     def copy(self, copy, progress):
         self.calls.append("copy")
+        self.copies.append(copy)
         if self.error is not None:
             raise self.error
         url = f"file:///{copy.replica_id}"
         self.web[url] = self.data
         return url
+
+    def verify(self, copy, progress):
+        self.calls.append("verify")
 
     def discard(self, copy):
         self.calls.append("discard")

@@ -11,6 +11,7 @@ from glancesync.exceptions import (
     GlanceSyncError,
     NotReadyError,
     NoWayError,
+    RegionConflictError,
     RegionForbiddenError,
     StoreCutError,
     StoreRegistrationError,
@@ -122,7 +123,8 @@ def test_what_is_not_the_image_is_not_taken_and_removed(cloud: MemoryCloud, driv
     image = cloud.upload(DATA)
     cloud.run(image.id)
     assert_in_sync(cloud, image.id)
-    assert (driver.calls, cloud.two.web, uploads(cloud)) == (["copy", "discard"], {}, 1)
+    assert [copy.unhashed for copy in driver.copies] == [True, False]  # the host tells whether the bytes are wrong
+    assert (driver.calls, cloud.two.web, uploads(cloud)) == (["copy", "discard"] * 2, {}, 1)
 
 
 @pytest.mark.parametrize("refuses", ["rejects", "forbids"])
@@ -185,3 +187,45 @@ def test_a_slow_glance_is_waited_for(cloud: MemoryCloud, drive: Callable[..., Fa
     cloud.run(image.id)
     assert_in_sync(cloud, image.id)
     assert (driver.calls, len(slept)) == (["copy"], 3)
+
+
+def test_a_glance_that_verifies_is_left_to_it(cloud: MemoryCloud, drive: Callable[..., FakeDriver]) -> None:
+    driver = drive()
+    image = cloud.upload(DATA)
+    cloud.run(image.id)
+    assert driver.calls == ["copy"]
+    assert [copy.unhashed for copy in driver.copies] == [True]
+    assert_in_sync(cloud, image.id)
+
+
+def test_where_the_glance_does_not_verify_the_driver_does(cloud: MemoryCloud,
+                                                          drive: Callable[..., FakeDriver]) -> None:
+    driver = drive()
+    cloud.two.verifies_locations = False
+    for _ in range(2):
+        image = cloud.upload(DATA)
+        cloud.run(image.id)
+        assert_in_sync(cloud, image.id)
+    assert driver.calls == ["copy", "verify", "copy"]
+    assert [copy.unhashed for copy in driver.copies] == [True, False]
+
+
+def test_a_file_that_nobody_registered_does_not_stop_an_upload(cloud: MemoryCloud,
+                                                               drive: Callable[..., FakeDriver]) -> None:
+    """Glance answers 409 where such a file lies."""
+    driver = drive(order=("stream",))
+    image = cloud.upload(DATA)
+    cloud.two.faults.fail_next("upload_data", RegionConflictError("409"))
+    cloud.run(image.id)
+    assert_in_sync(cloud, image.id)
+    assert driver.calls == ["discard"]
+
+
+def test_another_conflict_stays_one(cloud: MemoryCloud, drive: Callable[..., FakeDriver]) -> None:
+    driver = drive(order=("stream",))
+    image = cloud.upload(DATA)
+    for _ in range(2):
+        cloud.two.faults.fail_next("upload_data", RegionConflictError("409"))
+    with pytest.raises(RegionConflictError):
+        cloud.run(image.id)
+    assert driver.calls == ["discard"]
