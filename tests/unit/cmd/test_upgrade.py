@@ -75,8 +75,8 @@ def test_tables_of_the_next_version(conf, capsys, tmp_path, contracts, status, w
 
 
 def test_an_option_that_is_gone(conf, capsys):
-    status, said = check(conf("scp_copy_timeout = 10\n"), capsys)
-    assert (status, "there is no option scp_copy_timeout" in said) == (2, True)
+    status, said = check(conf("scp_copy_user = glance\n"), capsys)
+    assert (status, "there is no option scp_copy_user" in said) == (2, True)
 
 
 @pytest.mark.parametrize(("policy", "status", "words"), [
