@@ -104,7 +104,7 @@ replicas = sa.Table(
     sa.Column("replica_id", _exact(36)),
     sa.Column("id_reason", sa.String(32)),
     sa.Column("origin", sa.String(16)),
-    sa.Column("state", _exact(16), nullable=False),
+    sa.Column("state", _exact(32), nullable=False),
     sa.Column("reason_code", sa.String(64)),
     sa.Column("reason", sa.String(1024)),
     sa.Column("digest_algorithm", sa.String(32)),
@@ -138,6 +138,7 @@ replicas = sa.Table(
     sa.Column("scrubbed_at", sa.Double),
     sa.Column("suspect_at", sa.Double),
     sa.Column("rotten_at", sa.Double),
+    sa.Column("unverified_since", sa.Double),  # usable from the source's web server, not yet brought home and verified
     sa.Index("ix_replicas_replica_id", "replica_id"),
     sa.Index("uq_replicas_replica", "region", "replica_id", unique=True),  # nothing is the replica of two images
     sa.Index("ix_replicas_state", "state"),

@@ -52,6 +52,7 @@ class Image:
     digest: Digest | None = None
     importing: bool = False          # an import task has stores left to fill with its bytes
     locked: bool = False             # an import or location task of its Glance works on it
+    stores: tuple[str, ...] = ()     # the ids of the stores that have its bytes, where its Glance tells them
     hash_is_claim: bool = False      # the digest may be what a client said, not what Glance computed
     created_at: float | None = None
     updated_at: float | None = None

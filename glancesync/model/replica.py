@@ -22,6 +22,11 @@ class ReplicaState(Explained):
     IN_SYNC = (
         "in_sync", "Metadata, members and status are the image's, and the bytes were verified.",
         "It is looked at again after each change and in each comparison (its members in turns).", _NOTHING)
+    USABLE_UNVERIFIED = (
+        "usable_unverified", "The replica was handed over and can be used, from the source's web server; nobody "
+        "verified its bytes yet. Only where the driver `http` is in the region's order.",
+        "Its bytes are copied into the region's own store and verified, and the web server is left.",
+        "Nothing; the reason code tells what is in the way.")
     FAILED = (
         "failed", "The last run ended in an error; the reason code says which.",
         "What may pass is tried again with growing delays, for ever; the rest waits for an event, a comparison or an "
@@ -131,14 +136,15 @@ class ReplicaRecord:
     """One row. `digest` and `size` (bytes) are what the target computed and we verified. Times are in seconds since
     the epoch.
 
-    `saving_since` is when the replica was first seen in `saving`; `lag_seconds` is how long the last change took from
-    its report to being in sync; `missing_since` is the first comparison that missed the image in the cascading region,
-    `missing_confirmed_at` a later one, long enough after; `restores` counts how often the replica was made anew because
-    it was deleted behind our back. `stranger_id` is the image in the way, `stranger_bytes` what reading it told,
-    `choice` what an operator chose to do about it. `scrub_wanted` asks for the stored bytes to be read again,
-    `scrubbed_at` is when they last were, `suspect_at` when they could not be read, `rotten_at` when they were found to
-    be wrong. `disallowed_since` is the first comparison that found the replica where its image does not belong,
-    `disallowed_confirmed_at` a later one, long enough after.
+    `saving_since` is when the replica was first seen in `saving`; `lag_seconds` is how long the last change took
+    from its report to being in sync; `missing_since` is the first comparison that missed the image in the cascading
+    region, `missing_confirmed_at` a later one, long enough after; `restores` counts how often the replica was made
+    anew because it was deleted behind our back. `stranger_id` is the image in the way, `stranger_bytes` what
+    reading it told, `choice` what an operator chose to do about it. `scrub_wanted` asks for the stored bytes to be
+    read again, `scrubbed_at` is when they last were, `suspect_at` when they could not be read, `rotten_at` when
+    they were found to be wrong. `unverified_since` is when its Glance was told to serve it from its source's web
+    server, None where it was verified since. `disallowed_since` is the first comparison that found the replica
+    where its image does not belong, `disallowed_confirmed_at` a later one, long enough after.
     """
 
     image_id: str
@@ -168,6 +174,7 @@ class ReplicaRecord:
     scrubbed_at: float | None = None
     suspect_at: float | None = None
     rotten_at: float | None = None
+    unverified_since: float | None = None
     disallowed_since: float | None = None
     disallowed_confirmed_at: float | None = None
 

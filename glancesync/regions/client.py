@@ -102,11 +102,11 @@ class RegionClient(ImportClient, FactsClient):
         does not show them, RegionAnswerError where the Glance is too old to."""
 
     @abc.abstractmethod
-    def add_location(self, image_id: str, url: str, digest: Digest, *, unverified: bool = False) -> None:
+    def add_location(self, image_id: str, url: str, digest: Digest | None, *, unverified: bool = False) -> None:
         """One POST: let the queued image's bytes be those at the URL. Its Glance reads and checks them after this
         returned; meanwhile the image is `locked`, afterwards active, or queued again. `unverified`: nobody
-        compared the bytes' hash; it has to, and where it cannot that is an ImageNotFoundError. Raises
-        RegionRejectedError,
+        compared the bytes' hash; it has to, and where it cannot that is an ImageNotFoundError. Without a digest it is
+        active as soon as there is something at the URL, and hashed afterwards, if at all. Raises RegionRejectedError,
         RegionForbiddenError or RegionAnswerError where it takes no such location, RegionConflictError for an image that
         is not queued."""
 

@@ -136,10 +136,12 @@ class GlanceRegion(GlanceImports, GlanceFactsReader, RegionClient):
     def list_locations(self, image_id: str) -> tuple[str, ...]:
         return self._ask("GET", path_of(image_id, "locations"), glance_json.parse_locations)
 
-    def add_location(self, image_id: str, url: str, digest: Digest, *, unverified: bool = False) -> None:
+    def add_location(self, image_id: str, url: str, digest: Digest | None, *, unverified: bool = False) -> None:
         path = path_of(image_id, "locations")
-        self._http.request(path.replace("/v2/", "/v2/glance-sync/", 1) if unverified else path, "POST", json={
-            "url": url, "validation_data": {"os_hash_algo": digest.algorithm, "os_hash_value": digest.value}})
+        check = {} if digest is None else {"validation_data": {
+            "os_hash_algo": digest.algorithm, "os_hash_value": digest.value}}
+        self._http.request(path.replace("/v2/", "/v2/glance-sync/", 1) if unverified else path, "POST",
+                           json={"url": url, **check})
 
     @contextmanager
     def open_data(self, image_id: str, *, chunk_bytes: int = 65536) -> Iterator[ImageData]:

@@ -57,6 +57,7 @@ def parse_image(data: Any) -> Image:
         **{name: _time(fields, name) for name in ("created_at", "updated_at")},
         tags=_tags(fields), digest=_digest(fields), properties=_properties(fields),
         importing=bool(fields.get(IMPORTING_KEY)),
+        stores=tuple(each for each in (_text(fields, "stores") or "").split(",") if each),
         locked=bool(fields.get(LOCK_KEY)), hash_is_claim=_is_hash_claim(fields),
     )
 

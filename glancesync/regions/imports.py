@@ -6,6 +6,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from glancesync.exceptions import RegionAnswerError
 from glancesync.model.image import Image
@@ -29,6 +30,17 @@ class ImportClient(abc.ABC):
         """The tasks in which the Glance itself worked on the image, oldest first; those that it forgot are not among
         them. Raises ImageNotFoundError."""
 
+    @abc.abstractmethod
+    def copy_to_store(self, image_id: str, store: str) -> None:
+        """One POST: let the active image's bytes lie in that store too. Its Glance copies them after this returned;
+        meanwhile the image is `locked`. It compares them with the hash that the image has, and sets hash and checksum
+        to what it computed. Raises RegionRejectedError where they lie there already, or there is no such store."""
+
+    @abc.abstractmethod
+    def remove_from_store(self, image_id: str, store: str) -> None:
+        """One DELETE: the active image's bytes lie in that store no more. Raises RegionForbiddenError for its only
+        one, ImageNotFoundError or RegionAnswerError where they do not lie there."""
+
 
 class GlanceImports(ImportClient):
     """The part of a GlanceRegion."""
@@ -41,6 +53,13 @@ class GlanceImports(ImportClient):
         self._http.request(path_of(image_id, "import"), "POST", json={"method": {
             "name": "glance-download", "glance_region": region, "glance_image_id": source_id,
             "glance_service_interface": interface}})
+
+    def copy_to_store(self, image_id: str, store: str) -> None:
+        self._http.request(path_of(image_id, "import"), "POST", json={
+            "method": {"name": "copy-image"}, "stores": [store], "all_stores_must_succeed": True})
+
+    def remove_from_store(self, image_id: str, store: str) -> None:
+        self._http.request(f"/v2/stores/{quote(store, safe='')}/{quote(image_id, safe='')}", "DELETE")
 
     def list_import_tasks(self, image_id: str) -> tuple[ImportTask, ...]:
         try:

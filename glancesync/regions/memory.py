@@ -61,7 +61,7 @@ class MemoryRegion(MemoryImports, RegionClient):
         self.locations: dict[str, tuple[str, ...]] = {}
         self.web: dict[str, bytes] = {}
         self.takes_locations, self.verifies_locations, self.slow = True, True, False
-        self._coming: dict[str, tuple[str, Digest]] = {}
+        self._coming: dict[str, tuple[str, Digest | None]] = {}
         self.facts = GlanceFacts(stores=(StoreFact(id="local", kind="file", is_default=True),),
                                  disk_formats=frozenset({"raw", "qcow2"}), container_formats=frozenset({"bare", "ovf"}))
 
@@ -183,7 +183,7 @@ class MemoryRegion(MemoryImports, RegionClient):
         return self.locations.get(image_id, ())
 
     @_call
-    def add_location(self, image_id: str, url: str, digest: Digest, *, unverified: bool = False) -> None:
+    def add_location(self, image_id: str, url: str, digest: Digest | None, *, unverified: bool = False) -> None:
         """Its bytes are in `web`; they are checked at once, or later by `settle` where `slow` is set."""
         image = self._get(image_id)
         if image.status != "queued":
@@ -201,9 +201,12 @@ class MemoryRegion(MemoryImports, RegionClient):
         """Let the location tasks come to their end."""
         for image_id, (url, digest) in self._coming.items():
             image, data = replace(self._images[image_id], locked=False), self.web.get(url)
-            done = None if data is None else filled(replace(image, status="active"), data, digest.algorithm)
-            self._set(image if done is None or done.digest != digest else done)
-            if done is not None and done.digest == digest:
+            store = self.facts.find_store(url.partition(":")[0])
+            image_there = replace(image, status="active", stores=(store.id,) if store is not None else ())
+            done = None if data is None else filled(image_there, data, digest.algorithm if digest else self._algorithm)
+            well = done is not None and digest in (None, done.digest)
+            self._set(done if well and done is not None else image)
+            if well:
                 self._bytes[image_id], self.locations[image_id] = data or b"", (url,)
         self._coming = {}
 

@@ -33,7 +33,8 @@ class Capabilities:
     `algorithms`: the hashes with which it verifies the bytes before the image is active; empty: it does not, the
     target's Glance computes its own while it takes them and that is compared afterwards. `registers`: the target's
     Glance has to register a location of this scheme, None for none. `import_methods`, `target_stores`: what the
-    target's Glance has to have enabled; `role`: what our user has to have there beside admin.
+    target's Glance has to have enabled; `role`: what our user has to have there beside admin. `usable_unverified`: the
+    image is handed over at once, and its bytes are brought home and verified afterwards.
     """
 
     source_scheme: str | None = None
@@ -44,6 +45,7 @@ class Capabilities:
     target_stores: frozenset[str] = frozenset()
     role: str | None = None
     carrier: Carrier = Carrier.SERVER
+    usable_unverified: bool = False
 
     @property
     def verifies_first(self) -> bool:

@@ -144,7 +144,7 @@ def _why_not_the_image(image: Image, wanted: Capabilities) -> str | None:
         return "Glance computed no hash of the image, so a copy could not be verified"
     if wanted.verifies_first and image.digest.algorithm not in wanted.algorithms:
         return f"the driver cannot verify {image.digest.algorithm}"
-    if wanted.import_methods and image.status != "active":
+    if wanted.import_methods and wanted.registers is None and image.status != "active":
         return f"the image is {image.status}, and a Glance imports from active ones only"
     return None
 
@@ -164,7 +164,7 @@ def _why_not_enabled(wanted: Capabilities, target: Site) -> str | None:
 def _why_not_as_it_is(image: Image, wanted: Capabilities, target: Site) -> str | None:
     """Glance tells nobody which plugins it has: an operator may; else the hash tells afterwards, at the cost of an id.
     """
-    if not wanted.import_methods or target.stores is None:
+    if not wanted.import_methods or wanted.registers is not None or target.stores is None:
         return None
     for plugin in target.stores.import_plugins:
         if plugin in _HARMLESS or (plugin == _DECOMPRESSION and image.container_format == "compressed"):

@@ -125,6 +125,16 @@ class RefuseLocation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BringHome:
+    """Have the bytes of a replica that is usable unverified copied into the region's own store `home`, compare them,
+    and leave the stores `away`."""
+
+    replica_id: str
+    home: str
+    away: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FillSource:
     """Give the queued image of the cascading region the snapshot's bytes, and first the formats that it lacks."""
 
@@ -160,7 +170,7 @@ class GiveUpSnapshot:
 
 Action = (CreateReplica | CopyBytes | VerifyByReading | CompareStranger | AdoptReplica | ScrubReplica | UpdateReplica
           | RemoveMember | SetMember | Deactivate | Reactivate | DeleteReplica | TakeNewId | FillSource | CheckFilled
-          | ForgetBirth | GiveUpSnapshot | RegisterLocation | RefuseLocation)
+          | BringHome | ForgetBirth | GiveUpSnapshot | RegisterLocation | RefuseLocation)
 
 
 def describe(action: Action) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -61,10 +61,12 @@ def _forget(connection: sa.Connection, before: float) -> int:
 
 
 class AttemptWatch:
-    """Sees attempts through, and writes down and counts how each ended."""
+    """Sees attempts through, and writes down and counts how each ended. `update` sets columns of a pair's record."""
 
-    def __init__(self, *, attempts: Attempts, clock: Clock, meter: Meter) -> None:
+    def __init__(self, *, attempts: Attempts, clock: Clock, meter: Meter,
+                 update: Callable[..., None] | None = None) -> None:
         self._attempts = attempts
+        self._update = update
         self._clock = clock
         self._meter = meter
 
@@ -87,6 +89,11 @@ class AttemptWatch:
             note(getattr(error, "code", GlanceSyncError.code), str(error))
             raise
         note(OK)
+
+    def note_unverified(self, run: Run) -> None:
+        """Before the image is usable it is written down that its bytes are not verified. Raises NotReadyError."""
+        if self._update is not None:
+            self._update(run.image_id, run.region, unverified_since=self._clock.now())
 
     def _note(self, attempt: Attempt) -> None:
         self._meter.attempted(driver=attempt.driver, source=attempt.source_region, target=attempt.region,

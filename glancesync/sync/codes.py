@@ -89,6 +89,9 @@ class Code(Explained):
                    "Raise the limit of the service project in that region's Keystone limits.")
     STORE_SPACE_SHORT = ("store_space_short", "The disk on which the region keeps its images has no room for this one.",
                          "No byte is moved; it is looked at again every ten minutes.", "Make room there.")
+    USABLE_UNVERIFIED = ("usable_unverified", "The replica is served from the source's web server; its bytes are not "
+                         "verified.", "They are brought home into the region's own store, compared, and the web server "
+                         "is left.", _NOTHING)
     CONTESTED = ("contested", "The replica was deleted in its region more than max_restores times.",
                  "It is not made again.", "Find out who deletes it, then retry its task.")
     CONFLICT = ("conflict", "An image that is not ours stands under the id, or under the name for the same owner.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from glancesync.clock import Clock
 from glancesync.conf.sync import SyncSettings
 from glancesync.model.birth import Birth
+from glancesync.model.facts import StoreFact
 from glancesync.model.image import Image
 from glancesync.model.replica import ConflictChoice, Origin, ReplicaRecord, ReplicaState
 from glancesync.regions.client import RegionClient
@@ -110,6 +111,11 @@ class SyncContext:
                 return image
         return None
 
+    def _stores(self, region: str, record: ReplicaRecord | None) -> tuple[StoreFact, ...]:
+        if self.preflight is None or record is None or record.unverified_since is None:
+            return ()
+        return self.preflight.facts(region).stores or ()
+
     def _is_of_another(self, image_id: str, region: str, replica: Image, record: ReplicaRecord | None) -> bool:
         if record is not None and record.replica_id == replica.id:
             return False
@@ -126,7 +132,7 @@ class SyncContext:
             image_id=image_id, region=region, source=source, replica=replica, record=known.replica, stranger=stranger,
             unseen=unseen, taken=taken,
             birth=known.birth, selected=choice.selected, why_not=choice.reason, undecided=choice.undecided,
-            treatment=choice.treatment, awaits=awaits, obstacle=obstacle,
+            treatment=choice.treatment, awaits=awaits, obstacle=obstacle, stores=self._stores(region, known.replica),
             located=known.located,
             removal=known.removal, trust=self.trust.look() if source is None else Trust(),
             delete_adopted=self.trust.delete_adopted,

@@ -186,6 +186,9 @@ class Converger:
 
     def _note_error(self, image_id: str, region: str, error: GlanceSyncError) -> None:
         state = ReplicaState.WAITING if error.verdict is Verdict.WAIT else ReplicaState.FAILED
+        record = self._records.read(image_id, region).replica
+        if record is not None and record.unverified_since is not None:  # users have it, whatever went wrong since
+            state = ReplicaState.USABLE_UNVERIFIED
         self._records.update(image_id, region, state=state, reason_code=error.code, reason=str(error))
 
 

@@ -28,6 +28,7 @@ from glancesync.sync.codes import Code
 from glancesync.sync.delete import Deleter
 from glancesync.sync.fill import SourceFiller
 from glancesync.sync.hashing import is_known_algorithm
+from glancesync.sync.homecoming import Homecoming
 from glancesync.sync.identity import ReplicaIdentity
 from glancesync.sync.meter import Meter, NoMeter
 from glancesync.sync.records import ReplicaRecords
@@ -63,7 +64,8 @@ class Executor:
         self._registrar = Registrar(records.locations)
         self._algorithms: dict[str, str] = {}
         self._meter = meter or NoMeter()
-        self._watch = AttemptWatch(attempts=records.attempts, clock=clock, meter=self._meter)
+        self._watch = AttemptWatch(attempts=records.attempts, clock=clock, meter=self._meter, update=records.update)
+        self._homecoming = Homecoming(update=records.update, clock=clock)
 
     def execute(self, actions: Iterable[act.Action], run: Run) -> None:
         """Raises what the clients raise, SourceUntrustedError, LeaseLostError and TaskCancelledError; what was done
@@ -103,19 +105,21 @@ class Executor:
         self._shortcut.ended(source.id)
 
     def _note_moved(self, moved: Moved, replica_id: str, run: Run, seconds: float) -> None:
-        """Proved, and written down."""
+        """Proved, and written down. What is used unverified was not moved yet."""
         result = moved.result
-        run.bytes_moved += result.size
+        run.bytes_moved += 0 if result.unverified else result.size
         run.handle.report(step="verifying")
         replica = run.target.get_image(replica_id, with_members=False)
         if replica.digest and is_known_algorithm(replica.digest.algorithm):
             self._algorithms[run.region] = replica.digest.algorithm
-        digest = check_copy(result, replica, run.region)
         run.replica = replace(replica, members=run.members)
+        if result.unverified:
+            return
+        digest = check_copy(result, replica, run.region)
         self._meter.copied(driver=moved.driver, source=moved.source_region, target=run.region, size=result.size,
                            seconds=seconds)
         self._note(run, digest=digest, size=result.size, rate_bytes_per_second=result.size / seconds,
-                   verified_at=self._clock.now() if digest else None)
+                   verified_at=self._clock.now() if digest else None, unverified_since=None)
 
     def _move(self, source: Image, replica_id: str, run: Run) -> Moved:
         """By the best way; through the Glances where there is no other."""
@@ -210,6 +214,9 @@ class Executor:
 
     @_do.register
     def _take_new_id(self, action: act.TakeNewId, run: Run) -> None:
+        record = self._records.read(run.image_id, run.region).replica
+        if record is not None and record.unverified_since is not None:
+            self._shortcut.distrust(run.region, action.reason.meaning.what)
         self._identity.take_new_id(action.reason, run)
 
     @_do.register
@@ -231,6 +238,10 @@ class Executor:
     @_do.register
     def _register(self, action: act.RegisterLocation, run: Run) -> None:
         self._registrar.register(action, run)
+
+    @_do.register
+    def _bring_home(self, action: act.BringHome, run: Run) -> None:
+        self._homecoming.bring(action, run, _need(run.source))
 
     @_do.register
     def _refuse(self, action: act.RefuseLocation, run: Run) -> None:

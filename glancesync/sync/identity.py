@@ -31,7 +31,8 @@ class ReplicaIdentity:
         RegionNotSeenWholeError and NewIdsHeldError leave the record as it was."""
         before = self._records.read(run.image_id, run.region).replica
         try:
-            self._note(run, replica_id=new.id, origin=Origin.INTENDED, digest=None, size=None, verified_at=None)
+            self._note(run, replica_id=new.id, origin=Origin.INTENDED, digest=None, size=None, verified_at=None,
+                       unverified_since=None)
             run.target.create_image(new)
         except IdBurnedError:
             self._replace_burned(new.id, before, run)
@@ -71,7 +72,8 @@ class ReplicaIdentity:
         """In sync it is not until the replica is there: nobody is to look for it under an id that is not made yet."""
         self._note(run, state=ReplicaState.WAITING, reason_code=Code.CREATING, reason=reason.meaning.what,
                    replica_id=new_id, id_reason=reason, origin=Origin.INTENDED, digest=None, size=None,
-                   verified_at=None, saving_since=None, rotten_at=None, suspect_at=None, scrub_wanted=False)
+                   verified_at=None, unverified_since=None, saving_since=None, rotten_at=None, suspect_at=None,
+                   scrub_wanted=False)
 
     def _note(self, run: Run, **columns: object) -> None:
         self._records.update(run.image_id, run.region, **columns)

@@ -51,7 +51,8 @@ class PlacedFiles:
         target's client raise; then the file is gone, unless Glance may still take it."""
         taken = False
         try:
-            run.handle.report(step="registering", bytes_done=copy.size)
+            there = not driver.capabilities.usable_unverified
+            run.handle.report(step="registering", bytes_done=copy.size if there else None)
             run.handle.ensure_lease()
             self._post(driver, copy, url, run)
             taken = self._wait(driver, copy, run)
@@ -71,7 +72,8 @@ class PlacedFiles:
             driver.verify(copy, run.handle)
             run.handle.ensure_lease()
         try:
-            run.target.add_location(copy.replica_id, url, copy.digest)
+            run.target.add_location(copy.replica_id, url, None if driver.capabilities.usable_unverified
+                                    else copy.digest)
         except _REFUSALS as error:
             raise self._refused(driver, run.region,
                                 f"its Glance refuses the file as a location ({error.code})") from error
@@ -94,7 +96,7 @@ class PlacedFiles:
         pause = _POLL_SECONDS
         while True:
             replica = run.target.get_image(copy.replica_id, with_members=False)
-            if replica.has_bytes and not replica.locked:
+            if replica.has_bytes and (driver.capabilities.usable_unverified or not replica.locked):
                 return True
             if replica.status == "queued" and not replica.locked and copy.unhashed:
                 raise UntakenError(f"the Glance of {run.region} did not take a file that nobody had hashed")

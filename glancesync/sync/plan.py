@@ -32,6 +32,7 @@ from glancesync.sync.obstacles import Obstacle
 from glancesync.sync.situation import OBSTACLE_SECONDS, UNSEEN_SECONDS, Plan, Situation, is_ours
 from glancesync.sync.stranger import plan_contested, plan_kept, plan_namesake, plan_stranger
 from glancesync.sync.strategy import is_transient
+from glancesync.sync.unverified import has_other_bytes, is_unverified, plan_unverified
 from glancesync.sync.update import plan_update
 
 #: A source in one of these is still being made.
@@ -186,6 +187,8 @@ def _plan_ours(situation: Situation, source: Image, replica: Image) -> Plan:
     withdrawn = find_withdrawn(situation.located)
     if withdrawn is not None:
         return _plan_withdrawn(situation, source, replica, withdrawn)
+    if is_unverified(situation) and not has_other_bytes(source, replica) and not diff_images(source, replica).formats:
+        return plan_unverified(situation, source, replica)
     proof = diff_bytes(source, replica, situation.record)
     if proof is Bytes.MATCH and is_claimed(situation, replica):
         proof = Bytes.UNPROVED

@@ -17,7 +17,7 @@ from glancesync.sync.records import ReplicaRecords
 
 NAMES = ("kernel_id", "ramdisk_id")
 #: In these the replica is on its way, however long it takes.
-_COMING = frozenset({ReplicaState.WAITING, ReplicaState.COPYING, ReplicaState.FAILED})
+_COMING = frozenset({ReplicaState.WAITING, ReplicaState.COPYING, ReplicaState.USABLE_UNVERIFIED, ReplicaState.FAILED})
 
 
 @dataclass(frozen=True, kw_only=True)

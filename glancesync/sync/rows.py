@@ -68,7 +68,7 @@ def to_record(row: Mapping[Any, Any]) -> ReplicaRecord:
     plain = ("image_id", "region", "replica_id", "reason_code", "reason", "size", "verified_at", "source_updated_at",
              "wanted_at", "synced_at", "lag_seconds", "saving_since", "rate_bytes_per_second", "missing_since",
              "missing_confirmed_at", "restores", "stranger_id", "scrubbed_at", "suspect_at",
-             "rotten_at", "disallowed_since", "disallowed_confirmed_at")
+             "rotten_at", "unverified_since", "disallowed_since", "disallowed_confirmed_at")
     digest = (Digest(algorithm=row["digest_algorithm"], value=row["digest_value"]) if row["digest_value"] else None)
     return ReplicaRecord(
         **{name: row[name] for name in plain}, digest=digest, state=ReplicaState(row["state"]),

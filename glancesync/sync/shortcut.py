@@ -154,8 +154,9 @@ class StoreShortcut:
                 if way.driver != STREAM:
                     self._sources.readers.end(way.source_region, way.source_id)
             seconds = self._clock.monotonic() - started
-            self._sources.measured(source=way.source_region, target=run.region, driver=way.driver, size=result.size,
-                                   seconds=seconds)
+            if not result.unverified:
+                self._sources.measured(source=way.source_region, target=run.region, driver=way.driver,
+                                       size=result.size, seconds=seconds)
             LOG.log(logging.DEBUG if way.driver == STREAM else logging.INFO,
                     "image %s went to %s by %s from %s: %d bytes in %.2f s", source.id, run.region, way.driver,
                     way.source_region, result.size, seconds)
@@ -218,7 +219,7 @@ class StoreShortcut:
             if way.driver == STREAM:
                 return stream(reader, way.source_id)
             run.handle.gathering.arrive()  # nobody waits for this run to read the source with him
-            return self._drive(way, source, run, replica_id)
+            return self._drive(way, source, run, replica_id, watch)
 
     def _ensure_held(self, way: Way, source: Image, run: Run) -> RegionClient:
         """The client of the way's source. Raises SourceReadError for a replica that is not what it was."""
@@ -231,7 +232,7 @@ class StoreShortcut:
                                   "and hash any more", region=way.source_region)
         return client
 
-    def _drive(self, way: Way, source: Image, run: Run, replica_id: str) -> CopyResult:
+    def _drive(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch) -> CopyResult:
         if source.size is None or source.digest is None:
             raise StoreCopyError(f"image {source.id} has no size or no hash")  # such a way is never taken
         driver = self._drivers[way.driver]
@@ -240,10 +241,21 @@ class StoreShortcut:
                          base_id=self._savings.find_base(source, run),
                          unhashed=not self._savings.hash_on_host() and self._placed.verifies(run.region))
         run.handle.ensure_lease()
+        unverified = driver.capabilities.usable_unverified
+        if unverified:
+            watch.note_unverified(run)
         self._place(driver, copy, run)
-        found = CopyResult(size=source.size, digests={source.digest.algorithm: source.digest.value})
+        found = CopyResult(size=source.size, digests={source.digest.algorithm: source.digest.value},
+                           unverified=unverified)
         self._ensure_same(driver, found, run, replica_id)
         return found
+
+    def distrust(self, region: str, why: str) -> None:
+        """What was usable unverified there turned out to be wrong, and had to be replaced."""
+        for name, driver in self._drivers.items():
+            if driver.capabilities.usable_unverified:
+                self._asides.note(region, name, f"a replica that was used unverified was replaced: {why}",
+                                  seconds=_CHANGED_SECONDS)
 
     def _goes_on(self, error: GlanceSyncError, way: Way, source: Image, run: Run, replica_id: str) -> bool:
         """Whether another way may be tried in this run. What the target did wrong ends it, and what the source did

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from glancesync.conf.image_rules import ImageRules
 from glancesync.model.birth import Birth
+from glancesync.model.facts import StoreFact
 from glancesync.model.image import Image
 from glancesync.model.location import Located
 from glancesync.model.replica import Origin, Removal, ReplicaRecord, ReplicaState
@@ -23,7 +24,8 @@ class Situation:
     `taken`: what stands under the replica's id is another image's replica. `selected` is what the strategy says,
     `wanted` what of that a snapshot is given. `why_not` is why it is not selected, `undecided` why nobody knows,
     `treatment` what becomes of a replica where the image's owner may not use the region (None: it is left as it is).
-    `awaits` says which image has to be in the region first, `obstacle` why the region would not take its bytes."""
+    `awaits` says which image has to be in the region first, `obstacle` why the region would not take its bytes.
+    `stores`: those of the region's Glance, asked for a replica that is usable unverified."""
 
     image_id: str
     region: str
@@ -44,6 +46,7 @@ class Situation:
     treatment: str | None = None
     awaits: str | None = None
     obstacle: Obstacle | None = None
+    stores: tuple[StoreFact, ...] = ()
     located: Located | None = None
     trust: Trust = Trust()
     delete_adopted: bool = False

@@ -27,10 +27,12 @@ _Key = tuple[str, str, str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class CopyResult:
-    """What was read from the source: its size in bytes and its digests by algorithm."""
+    """What was read from the source: its size in bytes and its digests by algorithm. `unverified`: nobody compared what
+    the target has, which is to be done later."""
 
     size: int
     digests: dict[str, str]
+    unverified: bool = False
 
 
 class Tee:

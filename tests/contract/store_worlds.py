@@ -18,12 +18,17 @@ from glancesync.clock import SystemClock
 from glancesync.concurrency import Gathering, Place
 from glancesync.conf.transfer import TransferSettings
 from glancesync.exceptions import ImageNotFoundError, TransferError
+from glancesync.model.facts import StoreFact
 from glancesync.model.image import Digest, Image, NewImage
+from glancesync.model.region import Region
+from glancesync.model.store import GlanceStores, HttpScheme
 from glancesync.regions.client import RegionClient
 from glancesync.regions.memory import MemoryRegion
 from glancesync.stores.driver import CopyDriver, StoreCopy
 from glancesync.stores.loading import DriverOptions, load_drivers
+from glancesync.sync.actions import BringHome
 from glancesync.sync.attempts import AttemptWatch
+from glancesync.sync.homecoming import Homecoming
 from glancesync.sync.meter import NoMeter
 from glancesync.sync.run import Run
 from glancesync.sync.shortcut import StoreShortcut
@@ -207,15 +212,20 @@ def _no_stream(reader: RegionClient, source_id: str) -> NoReturn:
 class ImportWorld(MemoryWorld):
     """The target's Glance fetches the bytes; what the driver leaves to be compared is compared as the server does."""
 
+    name = "glance-download"
+
     def __init__(self) -> None:
         super().__init__()
         self.connect(self.one, self.two)
 
     def connect(self, one: RegionClient, two: RegionClient) -> None:
         self.ends = one, two
-        self._driver: CopyDriver = load_drivers(options())["glance-download"]
+        self._driver: CopyDriver = load_drivers(options())[self.name]
+        stores = GlanceStores(name="a", region=one.region_name, service_ip=None,
+                              schemes=(HttpScheme(netloc="web", path="/images/"),))
+        region = Region(name=one.region_name, endpoint="http://one")
         self._shortcut = StoreShortcut(
-            drivers={self._driver.name: self._driver}, find_stores=lambda _region: None, regions=lambda: [],
+            drivers={self._driver.name: self._driver}, find_stores=lambda _region: stores, regions=lambda: [region],
             clock=SystemClock(), order=lambda: (self._driver.name,))
 
     def put_big(self) -> StoreCopy:
@@ -229,7 +239,7 @@ class ImportWorld(MemoryWorld):
                   handle=progress, seen_at=0)
         watch = AttemptWatch(attempts=Forgetful(), clock=SystemClock(), meter=NoMeter())  # type: ignore[arg-type]
         moved = self._shortcut.copy(source, run, copy.replica_id, watch=watch, stream=_no_stream)
-        assert (moved.driver, moved.source_region) == ("glance-download", one.region_name)
+        assert (moved.driver, moved.source_region) == (self.name, one.region_name)
 
     def bytes_of(self, copy: StoreCopy) -> bytes | None:
         """An image of other bytes is active for a moment, until it is replaced; nobody can reach it."""
@@ -253,6 +263,43 @@ class ImportWorld(MemoryWorld):
 
     def close(self) -> None:
         self._driver.close()
+
+
+class HttpWorld(ImportWorld):
+    """The target serves the source's file from a web server; then the bytes are brought home and compared."""
+
+    name = "http"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.two.facts = replace(self.two.facts, stores=(
+            StoreFact(id="local", kind="file", is_default=True), StoreFact(id="web", kind="http")))
+
+    def put(self, data: bytes, *, given: bytes | None = None) -> StoreCopy:
+        copy = super().put(data, given=given)
+        self.two.web[f"http://web/images/{copy.image_id}"] = data if given is None else given
+        return copy
+
+    def copy(self, copy: StoreCopy, progress: Watch) -> None:
+        super().copy(copy, progress)
+        one, two = self.ends
+        source = Image(id=copy.image_id, status="active", size=copy.size, digest=copy.digest)
+        run = Run(image_id=copy.image_id, region=two.region_name, source=source, reader=one, target=two,
+                  handle=progress, seen_at=0)
+        Homecoming(update=lambda *_names, **_columns: None, clock=SystemClock()).bring(
+            BringHome(replica_id=copy.replica_id, home="local", away=("web",)), run, source)
+
+    def bytes_of(self, copy: StoreCopy) -> bytes | None:
+        found = super().bytes_of(copy)
+        assert found is None or self.two.get_image(copy.replica_id).stores in (("local",), ("web",))
+        return found
+
+    def remains(self, copy: StoreCopy) -> list[str]:
+        self.two.settle()
+        return super().remains(copy)
+
+    def litter(self, copy: StoreCopy) -> None:
+        self.two.add_location(copy.replica_id, "http://web/images/nothing", None)
 
 
 class RealImportWorld(ImportWorld):

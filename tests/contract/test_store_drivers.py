@@ -16,6 +16,7 @@ from glancesync.stores.driver import STREAM, Carrier, CopyDriver
 from glancesync.stores.loading import load_drivers
 from tests.contract.store_worlds import (
     FilesystemWorld,
+    HttpWorld,
     ImportWorld,
     RealImportWorld,
     StoreWorld,
@@ -32,7 +33,7 @@ HOSTILE = ("../../etc/passwd", "-rf", "$(touch x)", "a;id", "a\nb", "/", "", "é
 REAL = pytest.param("real glance-download", marks=[pytest.mark.lab, pytest.mark.full])
 
 
-@pytest.fixture(params=["filesystem", "stream", "glance-download", REAL])
+@pytest.fixture(params=["filesystem", "stream", "glance-download", "http", REAL])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreWorld]:
     with ExitStack() as stack:
         if request.param == "filesystem":
@@ -41,6 +42,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreWorld
             yield StreamWorld()
         elif request.param == "glance-download":
             yield ImportWorld()
+        elif request.param == "http":
+            yield HttpWorld()
         else:
             yield _real_imports(request, stack)
 

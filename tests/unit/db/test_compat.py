@@ -85,6 +85,21 @@ def _tables(connection: sa.Connection) -> dict[str, dict[str, Any]]:
     } for name in inspector.get_table_names() if name != "alembic_version"}
 
 
+def _holds(old: sa.types.TypeEngine[Any], new: sa.types.TypeEngine[Any]) -> bool:
+    """Whether whatever fitted still fits: the same type, or a longer text."""
+    if isinstance(old, sa.String) and isinstance(new, sa.String) and old.length and new.length:
+        return new.length >= old.length
+    return str(old) == str(new)
+
+
+@pytest.mark.parametrize(("old", "new", "holds"), [
+    (sa.String(16), sa.String(16), True), (sa.String(16), sa.String(32), True), (sa.String(16), sa.String(8), False),
+    (sa.Double(), sa.Double(), True), (sa.Integer(), sa.String(16), False), (sa.Text(), sa.String(16), False)])
+def test_a_longer_text_contracts_nothing(old: sa.types.TypeEngine[Any], new: sa.types.TypeEngine[Any],
+                                         holds: bool) -> None:
+    assert _holds(old, new) is holds
+
+
 def _what_contracts(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> list[str]:
     """What a program that knows the tables `before` would not get along with."""
     found = [f"table {name} is gone" for name in before.keys() - after.keys()]
@@ -92,8 +107,8 @@ def _what_contracts(before: dict[str, dict[str, Any]], after: dict[str, dict[str
         old, new = before[name]["columns"], after[name]["columns"]
         found += [f"{name}.{column} is gone" for column in old.keys() - new.keys()]
         found += [f"{name}.{column} changed" for column in old.keys() & new.keys()
-                  if (str(old[column]["type"]), old[column]["nullable"]) != (
-                      str(new[column]["type"]), new[column]["nullable"])]
+                  if not _holds(old[column]["type"], new[column]["type"])
+                  or old[column]["nullable"] != new[column]["nullable"]]
         found += [f"{name}.{column} has to be written" for column in new.keys() - old.keys()
                   if not new[column]["nullable"] and new[column]["default"] is None]
         found += [f"{name}: {columns} have to be unique" for columns in after[name]["unique"] - before[name]["unique"]]

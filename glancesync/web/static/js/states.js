@@ -4,6 +4,7 @@ import { h, long, name, time } from "./dom.js";
 
 const STATES = {
   in_sync: ["good", "✓", "in sync"], copying: ["busy", "▸", "copying"], waiting: ["idle", "…", "waiting"],
+  usable_unverified: ["warn", "◌", "usable, unverified"],
   failed: ["bad", "✕", "failed"], conflict: ["warn", "!", "conflict"], contested: ["warn", "!", "contested"],
   source_missing: ["warn", "?", "source missing"], deleted: ["idle", "–", "deleted"],
   unwanted: ["idle", "·", "unwanted"], cannot_travel: ["idle", "⊘", "cannot travel"], parked: ["warn", "‖", "parked"],
@@ -11,7 +12,8 @@ const STATES = {
   retry: ["warn", "↻", "retry"], waited: ["idle", "…", "waited"], released: ["idle", "…", "released"],
   lost: ["bad", "✕", "lost"],
 };
-export const REPLICA_STATES = ["in_sync", "copying", "waiting", "failed", "conflict", "contested", "source_missing",
+export const REPLICA_STATES = ["in_sync", "copying", "usable_unverified", "waiting", "failed", "conflict", "contested",
+  "source_missing",
   "unwanted", "cannot_travel", "parked", "deleted"];
 export const TASK_STATES = ["waiting", "running", "done", "failed", "cancelled"];
 
