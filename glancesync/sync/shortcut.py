@@ -239,7 +239,8 @@ class StoreShortcut:
         copy = StoreCopy(image_id=way.source_id, replica_id=replica_id, size=source.size, digest=source.digest,
                          source=way.source, target=way.target, source_region=way.source_region, glance=run.target,
                          base_id=self._savings.find_base(source, run),
-                         unhashed=not self._savings.hash_on_host() and self._placed.verifies(run.region))
+                         unhashed=driver.capabilities.verifies_first and not self._savings.hash_on_host()
+                         and self._placed.verifies(run.region))
         run.handle.ensure_lease()
         unverified = driver.capabilities.usable_unverified
         if unverified:
