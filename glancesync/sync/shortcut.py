@@ -59,6 +59,7 @@ _FAILED_SECONDS = 60.0
 _WRONG_BYTES = (SourceCorruptError, StoreCorruptCopyError)
 #: Whoever raises these, it is the source that did not give the bytes.
 _OF_SOURCES = (*_WRONG_BYTES, StoreSourceMissingError, SourceReadError)
+_FIRST_BYTES = 512
 #: When a pair is looked at again for which there is no way.
 _NO_WAY_SECONDS = 300.0
 
@@ -219,6 +220,8 @@ class StoreShortcut:
             if way.driver == STREAM:
                 return stream(reader, way.source_id)
             run.handle.gathering.arrive()  # nobody waits for this run to read the source with him
+            if self._drivers[way.driver].capabilities.import_methods:
+                _ensure_gives(reader, way.source_id)
             return self._drive(way, source, run, replica_id, watch)
 
     def _ensure_held(self, way: Way, source: Image, run: Run) -> RegionClient:
@@ -309,6 +312,13 @@ class StoreShortcut:
         stores = self._find_stores(region) if region is not None else None
         order = stores.drivers if stores is not None and stores.drivers else self._order()
         return Site(region=name, stores=stores, order=order, set_aside=self._asides.of(name))
+
+
+def _ensure_gives(reader: RegionClient, image_id: str) -> None:
+    """A Glance that is given no bytes to fetch may keep its import lock for an hour, so the source is asked for its
+    first ones before. Raises what the source's client raises."""
+    with reader.open_data(image_id, chunk_bytes=_FIRST_BYTES) as data:
+        next(iter(data.chunks), None)
 
 
 def _worst(failed: Mapping[tuple[str, str], GlanceSyncError], cascading: str) -> GlanceSyncError:
