@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from keystoneauth1.exceptions import ClientException
 from rich.console import Console
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from glancesync.lab.cloud import Lab, default_directory
 from glancesync.lab.credentials import clouds_path, openrc_path
@@ -19,7 +22,8 @@ from glancesync.lab.errors import LabError
 from glancesync.lab.state import DATABASES, LabOptions
 
 _LAB_OPTIONS = ("regions", "database", "token_expiration_seconds", "glance_environment", "notifications_url",
-                "http_stores", "store_filter")
+                "http_stores", "store_filter", "servers", "sync_database")
+DATABASE_VARIABLE = "GLANCE_SYNC_LAB_DATABASE"
 PLAIN_COLUMNS = 120  # of the tables where the output is no terminal
 
 
@@ -50,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--once", action="store_true", help="end the cloud afterwards")
     for command in (up, status, down, demo):
         command.add_argument("--dir", type=Path, default=default_directory(), help="where all of it lies (%(default)s)")
+    up.add_argument("--servers", type=int,
+                    help="sync servers, which share the work; the filter reports to the first (1)")
+    up.add_argument("--sync-database", type=_url, metavar="URL", default=os.environ.get(DATABASE_VARIABLE),
+                    help="an empty PostgreSQL or MariaDB database for them, as SQLAlchemy writes it; a URL with a "
+                         f"password comes in the variable {DATABASE_VARIABLE} (an SQLite file)")
     up.add_argument("--no-filter", action="store_true", help="leave the cascading Glance without the filter")
     for command in (up, demo):
         _add_options(command)
@@ -75,9 +84,20 @@ def _absolute(path: str) -> str:
     return str(Path(path).absolute())
 
 
+def _url(text: str) -> str:
+    """On a command line everybody on the host would read a password."""
+    try:
+        password = make_url(text).password
+    except ArgumentError as error:
+        raise argparse.ArgumentTypeError("not a database URL as SQLAlchemy writes it") from error
+    if password is not None and text != os.environ.get(DATABASE_VARIABLE):
+        raise argparse.ArgumentTypeError(f"holds a password; give it in the variable {DATABASE_VARIABLE}")
+    return text
+
+
 def _lab_options(lab: Lab, options: argparse.Namespace) -> LabOptions:
     """What is not named stays as it is in a lab that stands."""
-    given = {name: getattr(options, name) for name in _LAB_OPTIONS}
+    given = {name: getattr(options, name, None) for name in _LAB_OPTIONS}
     known = vars(lab.state.options) if lab.exists else {}
     chosen = known | {name: value for name, value in given.items() if value is not None}
     return LabOptions(**chosen | {"with_filter": not options.no_filter})

@@ -66,7 +66,8 @@ class Lab:
             state.save()
             self._start_cloud()
             if with_server:
-                self.server.bring_up()
+                for server in self.servers:
+                    server.bring_up()
 
     def down(self, *, keep: bool = False) -> None:
         """End every process by its own pid and remove the directory; with `keep` end them gently and keep it."""
@@ -81,14 +82,13 @@ class Lab:
             shutil.rmtree(self.directory)
 
     def revive(self) -> None:
-        """Continue what was stopped by a signal and start what died, but for the sync server; wait for all of it."""
-        for service in self.services:
-            if service is not self.server:
-                service.kill(signal.SIGCONT)
-                service.start()
-        for service in self.services:
-            if service is not self.server:
-                service.wait_ready()
+        """Continue what was stopped by a signal and start what died, but for the sync servers; wait for all of it."""
+        others = [service for service in self.services if service not in self.servers]
+        for service in others:
+            service.kill(signal.SIGCONT)
+            service.start()
+        for service in others:
+            service.wait_ready()
 
     @property
     def exists(self) -> bool:
@@ -127,14 +127,15 @@ class Lab:
 
     @property
     def services(self) -> list[Service]:
-        return [*([self.mariadb] if self.mariadb else []), self.keystone, *self.glances.values(), self.server]
+        return [*([self.mariadb] if self.mariadb else []), self.keystone, *self.glances.values(), *self.servers]
 
     def _adopt(self, state: LabState) -> None:
         self.state = state
         self.mariadb = Mariadb(state) if state.options.database == MARIADB else None
         self.keystone = Keystone(state)
         self.glances = {region: Glance(state, region) for region in state.regions}
-        self.server = SyncServer(state)
+        self.servers = [SyncServer(state, name=name) for name in state.server_names]
+        self.server = self.servers[0]
 
     def _leave_taken_ports(self) -> None:
         """A port that a stranger took while our service was down is given up; every file that names it changes."""

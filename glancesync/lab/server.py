@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab's sync server: one process of `glance-sync` with a configuration file that a test may override."""
+"""The lab's sync servers: each one `glance-sync` with a configuration file that a test may override."""
 from __future__ import annotations
 
 import sys
@@ -17,17 +17,18 @@ Overrides = Mapping[str, Mapping[str, object]]
 class SyncServer(Service):
     """`overrides` maps sections to options; they win over the lab's own.
 
-    The environment's SQLite database lies beside the configuration and survives a restart.
+    The database is the lab's `sync_database`; where there is none, an SQLite file beside the configuration, which
+    survives a restart.
     """
 
-    def __init__(self, state: LabState, overrides: Overrides | None = None) -> None:
-        super().__init__(name="server", directory=state.directory / "server")
+    def __init__(self, state: LabState, overrides: Overrides | None = None, *, name: str = "server") -> None:
+        super().__init__(name=name, directory=state.directory / name)
         self._state = state
         self.overrides: Overrides = overrides or {}
 
     @property
     def url(self) -> str:
-        return self._state.server_url
+        return f"http://{HOST}:{self._state.ports[self.name]}"
 
     @property
     def conf_path(self) -> Path:
@@ -72,7 +73,7 @@ class SyncServer(Service):
                 "bind_host": HOST, "bind_port": state.ports[self.name],
                 "cascading_region": state.cascading_region, "sync_strategy": "ALL",
             },
-            "database": {"connection": f"sqlite:///{self.database_path}"},
+            "database": {"connection": state.options.sync_database or f"sqlite:///{self.database_path}"},
             "keystone": auth,
             "keystone_authtoken": auth | {"www_authenticate_uri": state.keystone_url},
         }

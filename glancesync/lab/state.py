@@ -14,6 +14,7 @@ from glancesync.lab.files import write_private
 
 REGION_NAMES = tuple(f"Region{word}" for word in ("One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"))
 DATABASES = ("sqlite", "mariadb")
+MOST_SERVERS = 8
 PROJECTS = ("demo", "rival")
 # user name -> (project, roles)
 USERS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -34,7 +35,8 @@ class LabOptions:
     `glance_environment` is the virtual environment whose Glance is run, None for the one that runs the lab;
     `notifications_url` the message broker that the Glances notify, None for none; so many regions, from
     the first on, take http URLs for locations (`http_stores`); the cascaded ones take files of their own store, from
-    who has the role (`store_filter`).
+    who has the role (`store_filter`). `servers` sync servers share `sync_database`, the SQLAlchemy URL of an empty
+    PostgreSQL or MariaDB database that is not the lab's own; None for SQLite, which serves one.
     """
 
     regions: int = 3
@@ -45,17 +47,23 @@ class LabOptions:
     notifications_url: str | None = None
     http_stores: int = 0
     store_filter: bool = False
+    servers: int = 1
+    sync_database: str | None = None
 
     def __post_init__(self) -> None:
         if not 2 <= self.regions <= len(REGION_NAMES):
             raise LabError(f"a lab has 2 to {len(REGION_NAMES)} regions, not {self.regions}")
         if self.database not in DATABASES:
             raise LabError(f"unknown database {self.database!r}; known: {', '.join(DATABASES)}")
+        if not 1 <= self.servers <= MOST_SERVERS:
+            raise LabError(f"a lab has 1 to {MOST_SERVERS} sync servers, not {self.servers}")
+        if self.servers > 1 and (self.sync_database or "sqlite").startswith("sqlite"):
+            raise LabError("several sync servers need a PostgreSQL or MariaDB that they share: --sync-database")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabState:
-    """One lab as it lies on disk. `ports` by service name: keystone, the regions, server, mariadb."""
+    """One lab as it lies on disk. `ports` by service name: keystone, the regions, server, server-2 ..., mariadb."""
 
     directory: Path
     options: LabOptions
@@ -73,6 +81,11 @@ class LabState:
     @property
     def keystone_url(self) -> str:
         return f"http://{ports.HOST}:{self.ports['keystone']}/v3"
+
+    @property
+    def server_names(self) -> list[str]:
+        """Of the sync servers' services; the first is the one that the filter reports to."""
+        return ["server", *(f"server-{number}" for number in range(2, self.options.servers + 1))]
 
     def endpoint(self, region: str) -> str:
         """URL of the region's Glance, without a version."""
@@ -123,6 +136,8 @@ def plan_state(directory: Path, found: LabState | None, options: LabOptions) -> 
                        "take it down first")
     if options.regions < found.options.regions:
         raise LabError(f"the lab in {directory} has {found.options.regions} regions; take it down first")
+    if options.servers < found.options.servers:
+        raise LabError(f"the lab in {directory} has {found.options.servers} sync servers; take it down first")
     planned = replace(found, options=options, ports=dict(found.ports), passwords=dict(found.passwords))
     for name in USERS:
         planned.passwords.setdefault(name, secrets.token_urlsafe(24))
@@ -136,4 +151,4 @@ def plan_state(directory: Path, found: LabState | None, options: LabOptions) -> 
 def service_names(state: LabState) -> list[str]:
     """Every service that listens, in the order in which they are needed."""
     first = ["mariadb"] if state.options.database == "mariadb" else []
-    return [*first, "keystone", *state.regions, "server"]
+    return [*first, "keystone", *state.regions, *state.server_names]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server that only has a queue and a worker, for the probes to kill. Run as a module by them.
 
-Each run appends lines to the log file: `time pid word image_id region fence`. A run takes `--steps` steps; each looks
-at the lease, has its effect outside (the line `effect`), then takes `--step-seconds`.
+The URL of its database comes in the variable DATABASE, as it may hold a password. Each run appends lines to the log
+file: `time pid word image_id region fence`, the time of the machine's steady clock. A run takes `--steps` steps; each
+looks at the lease, has its effect outside (the line `effect`), then takes `--step-seconds`.
 """
 from __future__ import annotations
 
@@ -41,13 +42,12 @@ class Log:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def write(self, word: str, task: Task) -> None:
-        line = f"{time.time():.6f} {os.getpid()} {word} {task.image_id} {task.region} {task.fence}\n"
+        line = f"{time.monotonic():.6f} {os.getpid()} {word} {task.image_id} {task.region} {task.fence}\n"
         os.write(self._descriptor, line.encode())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("url")
     parser.add_argument("log")
     parser.add_argument("--lease", type=float, default=30)
     parser.add_argument("--steps", type=int, default=1)
@@ -58,7 +58,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     settings = WorkerSettings(max_tasks=8, max_tasks_per_region=4, lease_seconds=arguments.lease, poll_seconds=0.1)
     queue = (SharedQueue if arguments.shared else TaskQueue)(
-        Database(arguments.url), new_owner(f"probe-{os.getpid()}"), settings)
+        Database(os.environ["DATABASE"]), new_owner(f"probe-{os.getpid()}"), settings)
     log = Log(arguments.log)
 
     def run(handle: TaskHandle) -> Outcome:

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real processes on one SQLite file, killed, stopped and continued; afterwards nothing is lost and nothing doubled."""
+"""Real processes on one database, killed, stopped and continued; afterwards nothing is lost and nothing doubled.
+
+On an SQLite file by default, with --full on PostgreSQL and MariaDB, and more of it there.
+"""
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -17,6 +21,7 @@ import pytest
 from glancesync.db.engine import Database
 from glancesync.model.task import Pair, Task, TaskFilter, TaskState, Trigger
 from glancesync.tasks.queue import TaskQueue
+from tests.fixtures.databases import BACKENDS
 from tests.fixtures.polling import eventually
 from tests.fixtures.queues import new_pairs, new_queue
 
@@ -34,20 +39,21 @@ class Line(NamedTuple):
 class Bench:
     """A database, a queue to ask with, and servers as processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
         self._folder = folder
-        self._url = f"sqlite:///{folder}/queue.db"
+        self._url = url
         self._servers: list[subprocess.Popen[bytes]] = []
         self.killed_at: dict[int, float] = {}
-        database = Database(self._url)
-        database.sync()
-        self.queue: TaskQueue = new_queue(database, "asker")
+        self._database = Database(self._url)
+        self._database.sync()
+        self.is_sqlite = self._database.is_sqlite
+        self.queue: TaskQueue = new_queue(self._database, "asker")
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         with (self._folder / f"server-{len(self._servers)}.txt").open("wb") as output:
             server = subprocess.Popen(
-                [sys.executable, "-m", "tests.probe.queue_server", self._url, str(self._folder / "log"), *options],
-                cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+                [sys.executable, "-m", "tests.probe.queue_server", str(self._folder / "log"), *options],
+                cwd=ROOT, env=os.environ | {"DATABASE": self._url}, stdout=output, stderr=subprocess.STDOUT)
         self._servers.append(server)
         return server
 
@@ -63,12 +69,13 @@ class Bench:
     def kill(self, server: subprocess.Popen[bytes]) -> None:
         server.send_signal(signal.SIGKILL)
         server.wait(10)
-        self.killed_at[server.pid] = time.time()
+        self.killed_at[server.pid] = time.monotonic()
 
     def end(self) -> None:
         for server in self._servers:
             if server.poll() is None:
                 self.kill(server)
+        self._database.close()
 
     def lines(self, word: str | None = None) -> list[Line]:
         path = self._folder / "log"
@@ -126,9 +133,14 @@ def new_chance() -> random.Random:
     return random.Random(seed)  # noqa: S311 - no secret
 
 
+@pytest.fixture(params=["sqlite", *(pytest.param(backend, marks=pytest.mark.full) for backend in BACKENDS)])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
+def bench(tmp_path: Path, backend: str, new_database: Callable[[str], str]) -> Iterator[Bench]:
+    bench = Bench(tmp_path, f"sqlite:///{tmp_path}/queue.db" if backend == "sqlite" else new_database(backend))
     yield bench
     bench.end()
 
@@ -139,13 +151,13 @@ def test_kill_at_random_moments_loses_and_doubles_nothing(bench: Bench) -> None:
     bench.submit(*pairs)
     for _ in range(6):
         before = len(bench.lines("start"))
-        server = bench.start("--step-seconds", "0.2")
+        server = bench.start("--lease", "3", "--step-seconds", "0.2")
         eventually(lambda: len(bench.lines("start")) > before, every_seconds=0.01)  # noqa: B023 - used at once
         pause_until = time.monotonic() + chance.uniform(0, 0.8)
         eventually(lambda: time.monotonic() >= pause_until, every_seconds=0.005)  # noqa: B023
         bench.kill(server)
     assert bench.queue.counts()[TaskState.DONE] < len(pairs), "the kills came too late to show anything"
-    last = bench.start("--step-seconds", "0.01")
+    last = bench.start("--lease", "3", "--step-seconds", "0.01")
     bench.wait_until_done(len(pairs), 60)
     last.terminate()
     assert last.wait(15) == 0
@@ -159,7 +171,7 @@ def test_a_zombie_is_refused_after_its_lease(bench: Bench) -> None:
     zombie = bench.start("--shared", "--lease", "3", "--steps", "1000", "--step-seconds", "0.3")
     eventually(lambda: bench.lines("effect"), every_seconds=0.01)
     zombie.send_signal(signal.SIGSTOP)
-    stopped_at = time.time()
+    stopped_at = time.monotonic()
     successor = bench.start("--shared", "--lease", "3", "--steps", "3", "--step-seconds", "0.3")
     bench.wait_until_done(1, 30)
     took = next(line.at for line in bench.lines("start") if line.pid == successor.pid) - stopped_at
@@ -189,10 +201,11 @@ def test_many_requests_during_a_run_make_at_most_two_more(bench: Bench) -> None:
     bench.check_no_two_at_once()
 
 
-def test_several_servers_killed_and_restarted(bench: Bench) -> None:
-    """SQLite is not meant for several servers, but its rows keep the same promises."""
+def test_several_servers_killed_and_restarted(bench: Bench, tell: Callable[[str], None]) -> None:
+    """SQLite is not meant for several servers, but its rows keep the same promises; 2,000 tasks on the others."""
     chance = new_chance()
-    pairs = new_pairs(70, "R1", "R2", "R3")
+    pairs = new_pairs(70 if bench.is_sqlite else 667, "R1", "R2", "R3")
+    most_kills = 5 if bench.is_sqlite else 1000
     options = ("--shared", "--lease", "3", "--step-seconds", "0.3")
     servers = [bench.start(*options) for _ in range(3)]
     next_kill = time.monotonic() + 2
@@ -200,15 +213,16 @@ def test_several_servers_killed_and_restarted(bench: Bench) -> None:
 
     def kill_one_now_and_then() -> None:
         nonlocal next_kill
-        if time.monotonic() > next_kill and len(bench.killed_at) < 5:
+        if time.monotonic() > next_kill and len(bench.killed_at) < most_kills:
             victim = chance.randrange(3)
             bench.kill(servers[victim])
             servers[victim] = bench.start(*options)
             bench.submit(*chance.sample(pairs, 10))
             next_kill = time.monotonic() + 2
 
-    bench.wait_until_done(len(pairs), 90, ended=kill_one_now_and_then)
+    bench.wait_until_done(len(pairs), 240, ended=kill_one_now_and_then)
     assert bench.killed_at
+    tell(f"{len(pairs)} tasks through {len(bench.killed_at)} kills")
     for server in servers:
         bench.wait_ready(server)
         server.terminate()

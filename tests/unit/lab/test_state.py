@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from glancesync.lab.errors import LabError
+from glancesync.lab.server import SyncServer
 from glancesync.lab.state import USERS, LabOptions, find_state, plan_state, state_path
 
 
@@ -39,15 +41,27 @@ def test_growing_keeps_ports_and_passwords(tmp_path: Path) -> None:
     (LabOptions(regions=2), "has 3 regions"),
     (LabOptions(regions=3, database="mariadb"), "runs on sqlite"),
     (LabOptions(regions=3, glance_environment="/elsewhere"), "runs the Glance of"),
+    (LabOptions(servers=1, sync_database="postgresql:///sync"), "has 2 sync servers"),
 ])
 def test_what_a_standing_lab_cannot_become(tmp_path: Path, options: LabOptions, reason: str) -> None:
-    found = plan_state(tmp_path, None, LabOptions(regions=3))
+    found = plan_state(tmp_path, None, LabOptions(regions=3, servers=2, sync_database="postgresql:///sync"))
     with pytest.raises(LabError, match=reason):
         plan_state(tmp_path, found, options)
 
 
-@pytest.mark.parametrize("wrong", [{"regions": 1}, {"regions": 9}, {"database": "oracle"}])
-def test_options_out_of_range(wrong: dict[str, int]) -> None:
+def test_several_servers_have_a_port_and_a_folder_each_and_one_database(tmp_path: Path) -> None:
+    state = plan_state(tmp_path, None, LabOptions(servers=3, sync_database="postgresql+psycopg2:///sync"))
+    servers = [SyncServer(state, name=name) for name in state.server_names]
+    assert [server.name for server in servers] == ["server", "server-2", "server-3"]
+    assert len({server.url for server in servers}) == len({server.directory for server in servers}) == 3
+    assert servers[0].url == state.server_url
+    assert all("connection = postgresql+psycopg2:///sync\n" in text
+               for server in servers for text in server.files().values())
+
+
+@pytest.mark.parametrize("wrong", [{"regions": 1}, {"regions": 9}, {"database": "oracle"}, {"servers": 0},
+                                   {"servers": 2}, {"servers": 2, "sync_database": "sqlite:////tmp/sync.db"}])
+def test_options_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(LabError):
         LabOptions(**wrong)
 
