@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What grows with the number of pairs (image, region), and what does not.
 
-    python -m tests.benchmark.scale [--quick] [--rounds 9] [--backend postgresql] [--backend mariadb] [--dir DIR]
+    python -m tests.benchmark.scale [--quick] [--rounds 9] [--backend sqlite] [--backend ...] [--dir DIR]
 
 Over 1,000 regions 10, 100 and 1,000 images are loaded (scale_load): 10,000, 100,000 and 1,000,000 pairs, each with
 its task and record. At each size it is measured how long a submit, a claim, a page of a listing and the like take, on
-SQLite in DIR and on the servers that are named, which are started for it (without fsync). On SQLite a real server then
+SQLite in DIR or what is named; database servers are started for it (without fsync). On SQLite a real server then
 works on what waits, with its 1,000 regions answered by tests/fixtures/fake_cloud (one process; its Glances are in
 memory), and a comparison that finds nothing is made in this process over Glances in memory.
 """
@@ -48,7 +48,7 @@ Measures = Mapping[str, Spread]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = new_parser(__doc__, rounds=9, quick_rounds=2)
-    parser.add_argument("--backend", action="append", default=[], choices=BACKENDS)
+    parser.add_argument("--backend", action="append", choices=("sqlite", *BACKENDS))
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw SQLite's curves")
     parser.add_argument("--only-databases", action="store_true", help="no server, no comparison")
     parser.add_argument("--dir", type=Path)
@@ -58,10 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(name)
         servers = Servers()
         try:
-            for url in (f"sqlite:///{folder}/scale.db", *(servers.get(each).create_database("scale")
-                                                          for each in options.backend)):
+            for each in options.backend or ["sqlite"]:
+                url = f"sqlite:///{folder}/scale.db" if each == "sqlite" \
+                    else servers.get(each).create_database("scale")
                 found = measure_database(url, regions, sizes, options.rounds)
-                if options.svg and url.startswith("sqlite"):
+                if options.svg and each == "sqlite":
                     draw(options.svg, "Milliseconds by the number of pairs, SQLite", {
                         what: {pairs: measured[what].median for pairs, measured in found.items()} for what in _DRAWN})
         finally:

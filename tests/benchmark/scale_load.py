@@ -17,9 +17,9 @@ from glancesync.db.schema import images, replicas, tasks
 from tests.fixtures.fake_cloud import image_ids
 
 _NUMBERS = sa.MetaData()
-_IMAGES = sa.Table("scale_images", _NUMBERS, sa.Column("number", sa.Integer, primary_key=True),
+_IMAGES = sa.Table("scale_images", _NUMBERS, sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
                    sa.Column("id", tasks.c.image_id.type, nullable=False))
-_REGIONS = sa.Table("scale_regions", _NUMBERS, sa.Column("number", sa.Integer, primary_key=True),
+_REGIONS = sa.Table("scale_regions", _NUMBERS, sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
                     sa.Column("name", tasks.c.region.type, nullable=False),
                     sa.Column("code", sa.String(6), nullable=False))
 _WAITING, _FAILED = 9, 1
