@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "regions", "images", "pairs", "seconds", "µs for each pair", "peak RSS of this process, MiB"),
             [no_change_pass(folder, here, images)
              for here, images in ([(4, 10), (20, 10)] if options.quick else
-                                  [(10, 1000), (100, 1000), (1000, 10), (1000, 100)])])
+                                  [(10, 1000), (100, 100), (1000, 10), (100, 1000)])])
 
 
 def measure_database(url: str, regions: int, sizes: Sequence[int], rounds: int) -> dict[int, Measures]:
