@@ -67,7 +67,7 @@ class Child:
         self.ready = False
         self.reloading = False
         self.status = ""
-        self.extended_seconds: float | None = None
+        self._extended_seconds: float | None = None
         self.heard_at = clock.monotonic()
         self.failures = 0
         self.start_at = float("-inf")
@@ -97,6 +97,16 @@ class Child:
         self.owner, self.ready, self.reloading, self.status, self._gone = given.owner, False, False, "", False
         self._began_at = self.heard_at = self._clock.monotonic()
         concurrency.spawn(self._listen, ours, self._process)
+
+    def put_off(self) -> None:
+        """It could not be started; not before a pause again."""
+        self.failures += 1
+        self.start_at = self._clock.monotonic() + pause_before(self.failures)
+
+    def take_extension(self) -> float | None:
+        """For how many seconds it asked to wait for it since the last call."""
+        seconds, self._extended_seconds = self._extended_seconds, None
+        return seconds
 
     def send(self, number: signal.Signals) -> None:
         """Nothing happens where there is no process."""
@@ -136,7 +146,7 @@ class Child:
         self.heard_at = self._clock.monotonic()
         self.status = said.get("STATUS", self.status)
         if "EXTEND_TIMEOUT_USEC" in said:
-            self.extended_seconds = int(said["EXTEND_TIMEOUT_USEC"]) / 1e6
+            self._extended_seconds = int(said["EXTEND_TIMEOUT_USEC"]) / 1e6
         self.reloading = "RELOADING" in said or (self.reloading and "READY" not in said)
         self.ready = (self.ready or "READY" in said) and "STOPPING" not in said
         self._reload_now()

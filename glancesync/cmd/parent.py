@@ -95,8 +95,16 @@ class Parent:
         first = self._children[0]
         for child in self._children if first.ready or self._served else [first]:
             if child.pid is None and self._clock.monotonic() >= child.start_at:
-                child.start(self._arguments, self._child_environment(), partial(self._place, child.number))
-                LOG.info("process %d is started, pid %d", child.number, child.pid)
+                self._start(child)
+
+    def _start(self, child: Child) -> None:
+        try:
+            child.start(self._arguments, self._child_environment(), partial(self._place, child.number))
+        except OSError as error:  # no memory, too many processes: those that serve go on
+            child.put_off()
+            LOG.error("process %d cannot be started, it is tried again: %s", child.number, error)
+            return
+        LOG.info("process %d is started, pid %d", child.number, child.pid)
 
     def _place(self, number: int, channel: int) -> Place:
         if self._listener is None:
@@ -159,10 +167,9 @@ class Parent:
                      self._settings.bind_port, serving)
             self._notifier.ready(self._describe(serving))
             return
-        waiting = next((child for child in self._children if child.extended_seconds is not None), None)
-        if waiting is not None and waiting.extended_seconds is not None:
-            self._notifier.starting(waiting.status, waiting.extended_seconds)
-            waiting.extended_seconds = None
+        for child in self._children:
+            if (seconds := child.take_extension()) is not None:
+                self._notifier.starting(child.status, seconds)
 
     def _all_turn(self, serving: Sequence[Child], seconds: float) -> bool:
         """Each shows three times in this time that its hub turns; one that starts shows nothing yet."""
@@ -197,4 +204,7 @@ class Parent:
                     child.send(signal.SIGTERM)
             self._bell.wait(_STOP_TURN_SECONDS)
             self._look_for_ends()
+            for child in self._children:  # a reload may have given them more time than this process knows
+                if (more := child.take_extension()) is not None:
+                    self._notifier.stopping(more)
         LOG.info("stopped")

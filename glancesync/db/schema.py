@@ -59,6 +59,11 @@ tasks = sa.Table(
     # A claim reads the few oldest of each (region, priority); a running task is found by its state.
     sa.Index("ix_tasks_claim", "state", "region", "priority", "run_at"),
     sa.Index("ix_tasks_created", "created_at", "id"),
+    # Counting all tasks reads the first of these and no row; the newest of a state, or of a region, are found without
+    # looking at others.
+    sa.Index("ix_tasks_kind", "state", "trigger", "region"),
+    sa.Index("ix_tasks_state", "state", "created_at", "id"),
+    sa.Index("ix_tasks_region", "region", "created_at", "id"),
 )
 
 runs = sa.Table(
@@ -142,6 +147,7 @@ replicas = sa.Table(
     sa.Index("ix_replicas_replica_id", "replica_id"),
     sa.Index("uq_replicas_replica", "region", "replica_id", unique=True),  # nothing is the replica of two images
     sa.Index("ix_replicas_state", "state"),
+    sa.Index("ix_replicas_count", "region", "state"),
     sa.Index("ix_replicas_missing", "region", "missing_since"),
     sa.Index("ix_replicas_disallowed", "region", "disallowed_since"),
 )

@@ -76,7 +76,8 @@ class Claim:
         return choice.ids
 
     def _lanes(self) -> list[Lane]:
-        due = [Lane(*row) for row in self._connection.execute(_SELECT_LANES) if row.oldest_run_at <= self._at]
+        select = _GROUP_LANES if self._connection.dialect.name in ("mysql", "mariadb") else _SELECT_LANES
+        due = [Lane(*row) for row in self._connection.execute(select) if row.oldest_run_at <= self._at]
         return sorted(due, key=lambda lane: (-lane.priority, lane.oldest_run_at))
 
     def _in_turns(self, lanes: Sequence[Lane], choice: Choice) -> Iterator[Candidate]:
@@ -125,3 +126,8 @@ def _select_lanes() -> sa.Select[str, int, float]:
 
 
 _SELECT_LANES = _select_lanes()
+
+#: MariaDB jumps by itself where a grouping begins with the index's first column. The recursion it would answer by
+#: reading all that waits for each region: 19 s with 90,000 waiting in 1,000 regions.
+_GROUP_LANES = sa.select(tasks.c.region, tasks.c.priority, sa.func.min(tasks.c.run_at).label("oldest_run_at")) \
+    .where(_WAITING).group_by(tasks.c.state, tasks.c.region, tasks.c.priority)

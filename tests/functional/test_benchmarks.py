@@ -46,6 +46,14 @@ def test_queue_benchmark(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+def test_scale_benchmark(tmp_path: Path) -> None:
+    answer = run_quickly("scale", "--dir", str(tmp_path))
+    for what in ("claim 16 tasks", "tasks: failed", "images: one"):
+        assert re.search(rf"^\| {what} +\| [0-9.]+ \([^|]*\| [0-9.]+ \(", answer, re.MULTILINE), answer
+    assert len(re.findall(r"^\| [0-9]+ +\| [0-9]+ +\|", answer, re.MULTILINE)) == 4, answer
+
+
+@pytest.mark.full
 def test_tee_benchmark() -> None:
     answer = run_quickly("tee_cpu")
     assert len(FIGURES.findall(answer)) == 3, answer

@@ -85,7 +85,8 @@ def test_a_child_gets_its_place_and_nothing_of_systemd(world, child):
 def test_what_it_says_is_kept(world, child):
     child.hear("STATUS=waits for Keystone")
     child.hear("EXTEND_TIMEOUT_USEC=30000000")
-    assert (child.ready, child.status, child.extended_seconds) == (False, "waits for Keystone", 30)
+    assert (child.ready, child.status) == (False, "waits for Keystone")
+    assert (child.take_extension(), child.take_extension()) == (30, None)
     world["clock"].advance(5)
     child.hear("READY=1\nSTATUS=serves")
     assert (child.ready, child.status, child.heard_at) == (True, "serves", world["clock"].monotonic())
@@ -135,6 +136,9 @@ def test_a_start_that_fails_leaves_nothing_open(world):
     with pytest.raises(OSError, match="no more"):
         child.start([], {}, lambda channel: Place(number=0, owner="x", listener=0, channel=channel))
     assert set(os.listdir("/proc/self/fd")) == before
+    child.put_off()
+    child.put_off()
+    assert (child.pid, child.start_at) == (None, world["clock"].monotonic() + 2)
 
 
 def test_a_place_is_taken_once_and_not_handed_on():
