@@ -162,7 +162,7 @@ class GlanceRegion(GlanceImports, GlanceFactsReader, RegionClient):
         if image.has_bytes and image.size == 0:
             return ImageData(size=0, chunks=iter(()))
         raise ImageNotFoundError(f"image {image_id} in {self.region_name} has no bytes (its status is {image.status})",
-                                 request_id=request_id)
+                                 request_id=request_id, region=self.region_name)
 
     def _page(self, filters: Mapping[str, str], *, page_size: int,
               marker: str | None) -> tuple[list[Image], int, bool]:

@@ -216,7 +216,7 @@ class MemoryRegion(MemoryImports, RegionClient):
             image = self._get(image_id)
             if not image.has_bytes:
                 raise ImageNotFoundError(f"image {image_id} in {self.region_name} has no bytes (its status is "
-                                         f"{image.status})")
+                                         f"{image.status})", region=self.region_name)
         data = self._bytes.get(image_id, b"")
         yield ImageData(size=image.size, chunks=self.faults.stream(data, chunk_bytes, image.size))
 

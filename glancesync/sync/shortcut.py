@@ -326,6 +326,7 @@ def _worst(failed: Mapping[tuple[str, str], GlanceSyncError], cascading: str) ->
     wrong says nothing of the image's."""
     errors = [error for (_driver, region), error in failed.items() if region == cascading] or list(failed.values())
     last = errors[-1]
-    if isinstance(last, SourceCorruptError) and last.region != cascading:
+    wrong = isinstance(last, SourceCorruptError) and last.region != cascading
+    if wrong or isinstance(last, NotFoundError):  # the image is there, it was just seen: only its bytes are not
         return SourceReadError(str(last), region=last.region)
     return last

@@ -95,7 +95,7 @@ def test_the_last_region_has_it_after_about_as_many_rounds_as_regions_double(
     started = time.monotonic()
     job.wait_for(image_id, deadline_seconds=REGIONS * ROUND_SECONDS + 60)
     rounds = (time.monotonic() - started) / ROUND_SECONDS
-    reads = reads_of(list(links.values()), size=SIZE)
+    reads = reads_of(list(links.values()), image_id, size=SIZE)
     by_region = {name: sum(read.region == name for read in reads) for name in many.regions}
     print(f"\n{REGIONS} regions, {SIZE // MIB} MiB over links of {LINK_BYTES_PER_SECOND / MIB:g} MiB/s: "
           f"{rounds:.1f} rounds of {ROUND_SECONDS:.1f} s; reads: {by_region}")
@@ -113,7 +113,7 @@ def test_the_loss_of_the_cascading_store_in_the_middle_stops_nobody(many: Lab, l
     first = eventually(lambda: _one_in_sync(job, image_id), 4 * ROUND_SECONDS + 30, what="one region has it")
     lost = _lose(many, image_id)
     job.wait_for(image_id, deadline_seconds=REGIONS * ROUND_SECONDS + 120)
-    reads = reads_of(list(links.values()), size=SIZE)
+    reads = reads_of(list(links.values()), image_id, size=SIZE)
     assert sum(read.region != many.cascading_region for read in reads) >= REGIONS - 3, "replicas gave it to the rest"
     assert first in many.cascaded_regions
     lost.write_bytes((many.glances[first].store_path / image_id).read_bytes())
@@ -127,7 +127,7 @@ def test_through_this_server_the_source_is_read_once_for_all(many: Lab, links: d
     started = time.monotonic()
     job.wait_for(image_id, deadline_seconds=REGIONS * ROUND_SECONDS + 60)
     rounds = (time.monotonic() - started) / ROUND_SECONDS
-    reads = reads_of(list(links.values()), size=SIZE)
+    reads = reads_of(list(links.values()), image_id, size=SIZE)
     print(f"\nthe same through one read: {rounds:.1f} rounds; reads: {[read.region for read in reads]}")
     assert [read.region for read in reads] == [many.cascading_region]
     assert rounds < 3

@@ -10,6 +10,7 @@ import pytest
 
 from glancesync.cmd.joints import spared, suspecting
 from glancesync.exceptions import (
+    ImageNotFoundError,
     RegionUnavailableError,
     SourceCorruptError,
     SourceReadError,
@@ -288,3 +289,14 @@ def test_who_is_put_off_wakes_nobody(world: World) -> None:
         with pytest.raises(SourcesBusyError):
             world.cloud.run(image.id, "Three")
     assert world.woken == []
+
+
+def test_a_store_that_lost_the_file_is_passed_over_and_tried_again(world: World) -> None:
+    """Glance shows the image as active and answers that there are no bytes."""
+    image, lost = world.in_two(), ImageNotFoundError("it has no bytes", region="One")
+    world.cloud.one.fail_next("open_data", lost, times=100)
+    world.cloud.run(image.id, "Three")
+    assert world.reads() == {"One": 1, "Two": 1, "Three": 0}
+    other = world.cloud.upload(DATA)
+    with pytest.raises(SourceReadError, match="it has no bytes"):
+        world.cloud.run(other.id, "Three")
