@@ -13,17 +13,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from glancesync.clock import Clock
 from glancesync.exceptions import (
     GlanceSyncError,
     NotFoundError,
     NoWayError,
-    RegionAnswerError,
     RegionError,
-    RegionForbiddenError,
-    ReplicaSavingError,
     SourceCorruptError,
     SourceReadError,
     SourcesBusyError,
@@ -33,33 +30,33 @@ from glancesync.exceptions import (
     StoreImportRefusedError,
     StoreSourceMissingError,
     TransferError,
-    VerificationError,
 )
 from glancesync.model.facts import GlanceFacts
 from glancesync.model.image import Image
 from glancesync.model.region import Region
 from glancesync.model.store import GlanceStores
 from glancesync.regions.client import RegionClient
-from glancesync.stores.driver import STREAM, CopyDriver, StoreCopy
-from glancesync.stores.select import DEFAULT_ORDER, Site, Way, find_scheme, next_way, select_ways
+from glancesync.stores.driver import STREAM, CopyDriver
+from glancesync.stores.select import DEFAULT_ORDER, Way, next_way
 from glancesync.sync.asides import Asides
 from glancesync.sync.attempts import AttemptWatch
 from glancesync.sync.base import Savings
-from glancesync.sync.placed import PlacedFiles, UntakenError
+from glancesync.sync.driving import Driving, is_taken
+from glancesync.sync.placed import PlacedFiles
 from glancesync.sync.run import Run
 from glancesync.sync.sources import Sources
 from glancesync.sync.tee import CopyResult
-from glancesync.sync.verify import check_copy
+from glancesync.sync.wayfinder import WayFinder
 
 LOG = logging.getLogger(__name__)
-#: What changes the bytes of an image once does so each time; each time costs an id.
-_CHANGED_SECONDS = 86400.0
 _REFUSED_SECONDS = 600.0
 _FAILED_SECONDS = 60.0
 _WRONG_BYTES = (SourceCorruptError, StoreCorruptCopyError)
 #: Whoever raises these, it is the source that did not give the bytes.
 _OF_SOURCES = (*_WRONG_BYTES, StoreSourceMissingError, SourceReadError)
 _FIRST_BYTES = 512
+#: The import method by which a Glance fetches from another one.
+IMPORTED = "glance-download"
 #: When a pair is looked at again for which there is no way.
 _NO_WAY_SECONDS = 300.0
 
@@ -97,38 +94,24 @@ class StoreShortcut:
                  savings: Savings | None = None,
                  read_facts: Callable[[str], GlanceFacts] = lambda _region: GlanceFacts()) -> None:
         self._drivers = drivers or {}
-        self._find_stores = find_stores
-        self._regions = regions
         self._clock = clock
-        self._order = order or (lambda: DEFAULT_ORDER)
         self._sources = sources or Sources(clock=clock)
-        self._gathers = gathers
         self._client = client
         self._suspect = suspect
-        self._savings = Savings() if savings is None else savings
-        self._read_facts = read_facts
         self._asides = Asides(clock)
-        self._placed = PlacedFiles(self._asides, clock)
+        self._driving = Driving(drivers=self._drivers, savings=Savings() if savings is None else savings,
+                                asides=self._asides, placed=PlacedFiles(self._asides, clock))
+        self._finder = WayFinder(drivers=self._drivers, find_stores=find_stores, regions=regions,
+                                 order=order or (lambda: DEFAULT_ORDER), sources=self._sources, gathers=gathers,
+                                 read_facts=read_facts, asides=self._asides)
 
     def explain(self, image: Image, source: str, target: str) -> list[Way]:
-        """Every way for this image from wherever it is, best first, each with why it is not taken. `source` is the
-        cascading region; `read_facts` may ask the target."""
-        holders = self._sources.list_holders(image, source, target, site=self._site, joins=self._gathers)
-        site = replace(self._site(target), facts=self._read_facts(target))
-        return select_ways(image, holders, site, self._drivers)
+        """As WayFinder has it."""
+        return self._finder.explain(image, source, target)
 
     def find_free_bytes(self, region: str) -> int | None:
-        """How much room there is where the region keeps its images; None where nobody can tell, or not now."""
-        found = next((each for each in self._regions() if each.name == region), None)
-        stores = self._find_stores(found) if found is not None else None
-        for scheme in stores.schemes if stores is not None else ():
-            for driver in self._drivers.values():
-                if driver.capabilities.target_scheme == scheme.name:
-                    try:
-                        return driver.find_free_bytes(scheme)
-                    except StoreCopyError as error:
-                        LOG.info("how much room %s has is not known: %s", region, error)
-        return None
+        """As WayFinder has it."""
+        return self._finder.find_free_bytes(region)
 
     def copy(self, source: Image, run: Run, replica_id: str, *, watch: AttemptWatch, stream: Stream) -> Moved:
         """Fill the queued replica by the first way that leads there. `watch` is told of each attempt.
@@ -172,7 +155,7 @@ class StoreShortcut:
         ways = self.explain(source, run.reader.region_name, run.region)
         asides = self._asides.of(run.region)
         if any(each.driver != STREAM and (each.refusal is None or each.busy or each.driver in asides)
-               for each in ways) and self._is_taken(replica_id, run):
+               for each in ways) and is_taken(replica_id, run):
             ways = [each for each in ways if each.driver == STREAM]
         way = next_way(ways, failed)
         if way is None and failed:
@@ -186,32 +169,12 @@ class StoreShortcut:
         return way
 
     def clear(self, source: Image, run: Run, replica_id: str) -> bool:
-        """Remove what a copy that nobody ended (its server died) left where the target's Glance is to write; whether
-        something may have been removed. Raises what the target's client raises."""
-        target, cleared = self._site(run.region), False
-        for driver in self._drivers.values():
-            scheme = find_scheme(target, driver.capabilities.target_scheme)
-            if driver.capabilities.registers is None or scheme is None or source.digest is None:
-                continue
-            copy = StoreCopy(image_id=source.id, replica_id=replica_id, size=source.size or 0, digest=source.digest,
-                             source=scheme, target=scheme, source_region=run.reader.region_name, glance=run.target)
-            run.handle.ensure_lease()
-            cleared = self._placed.discard(driver, copy, run) or cleared
-        return cleared
+        """As Driving has it."""
+        return self._driving.clear(source, run, replica_id, self._finder.site(run.region))
 
-    def _is_taken(self, replica_id: str, run: Run) -> bool:
-        """Whether a location task of an earlier run still works on the replica: its file must stay where it is. Raises
-        ReplicaSavingError where it takes no upload either."""
-        replica = run.target.get_image(replica_id, with_members=False)
-        if replica.status in ("importing", "saving"):
-            raise ReplicaSavingError(f"the replica {replica_id} in {run.region} is {replica.status}")
-        if not replica.locked:
-            return False
-        try:
-            tasks = run.target.list_import_tasks(replica_id)
-        except (RegionAnswerError, RegionForbiddenError):  # one that tells nothing of its tasks
-            return True
-        return not tasks or any(each.is_live for each in tasks)  # a lock may outlive the task that took it
+    def distrust(self, region: str, why: str) -> None:
+        """As Driving has it."""
+        self._driving.distrust(region, why)
 
     def _try(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch,
              stream: Stream) -> CopyResult:
@@ -220,9 +183,9 @@ class StoreShortcut:
             if way.driver == STREAM:
                 return stream(reader, way.source_id)
             run.handle.gathering.arrive()  # nobody waits for this run to read the source with him
-            if self._drivers[way.driver].capabilities.import_methods:
+            if IMPORTED in self._drivers[way.driver].capabilities.import_methods:
                 _ensure_gives(reader, way.source_id)
-            return self._drive(way, source, run, replica_id, watch)
+            return self._driving.drive(way, source, run, replica_id, watch)
 
     def _ensure_held(self, way: Way, source: Image, run: Run) -> RegionClient:
         """The client of the way's source. Raises SourceReadError for a replica that is not what it was."""
@@ -234,32 +197,6 @@ class StoreShortcut:
             raise SourceReadError(f"{way.source_region} does not show replica {way.source_id} with the image's size "
                                   "and hash any more", region=way.source_region)
         return client
-
-    def _drive(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch) -> CopyResult:
-        if source.size is None or source.digest is None:
-            raise StoreCopyError(f"image {source.id} has no size or no hash")  # such a way is never taken
-        driver = self._drivers[way.driver]
-        copy = StoreCopy(image_id=way.source_id, replica_id=replica_id, size=source.size, digest=source.digest,
-                         source=way.source, target=way.target, source_region=way.source_region, glance=run.target,
-                         base_id=self._savings.find_base(source, run),
-                         unhashed=driver.capabilities.verifies_first and not self._savings.hash_on_host()
-                         and self._placed.verifies(run.region))
-        run.handle.ensure_lease()
-        unverified = driver.capabilities.usable_unverified
-        if unverified:
-            watch.note_unverified(run)
-        self._place(driver, copy, run)
-        found = CopyResult(size=source.size, digests={source.digest.algorithm: source.digest.value},
-                           unverified=unverified)
-        self._ensure_same(driver, found, run, replica_id)
-        return found
-
-    def distrust(self, region: str, why: str) -> None:
-        """What was usable unverified there turned out to be wrong, and had to be replaced."""
-        for name, driver in self._drivers.items():
-            if driver.capabilities.usable_unverified:
-                self._asides.note(region, name, f"a replica that was used unverified was replaced: {why}",
-                                  seconds=_CHANGED_SECONDS)
 
     def _goes_on(self, error: GlanceSyncError, way: Way, source: Image, run: Run, replica_id: str) -> bool:
         """Whether another way may be tried in this run. What the target did wrong ends it, and what the source did
@@ -286,32 +223,6 @@ class StoreShortcut:
         following = next_way(self.explain(source, run.reader.region_name, run.region), failed)
         if following is None or following.driver != way.driver:
             self._asides.note(error.region, way.driver, str(error), seconds=_FAILED_SECONDS)
-
-    def _place(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> None:
-        url = driver.copy(copy, run.handle)
-        if url is None:
-            return
-        try:
-            self._placed.register(driver, copy, url, run)
-        except UntakenError as error:
-            LOG.info("once more, hashed on the host: %s", error)
-            self._place(driver, replace(copy, unhashed=False), run)
-
-    def _ensure_same(self, driver: CopyDriver, found: CopyResult, run: Run, replica_id: str) -> None:
-        """What was verified first is compared by who called this, as any copy."""
-        if driver.capabilities.verifies_first:
-            return
-        try:
-            check_copy(found, run.target.get_image(replica_id, with_members=False), run.region)
-        except VerificationError as error:
-            self._asides.note(run.region, driver.name, str(error), seconds=_CHANGED_SECONDS)
-            raise
-
-    def _site(self, name: str) -> Site:
-        region = next((each for each in self._regions() if each.name == name), None)
-        stores = self._find_stores(region) if region is not None else None
-        order = stores.drivers if stores is not None and stores.drivers else self._order()
-        return Site(region=name, stores=stores, order=order, set_aside=self._asides.of(name))
 
 
 def _ensure_gives(reader: RegionClient, image_id: str) -> None:
