@@ -144,7 +144,8 @@ class ReplicaRecords:
                           replicas.c.digest_value).where(
             replicas.c.image_id == image_id, replicas.c.verified_at.is_not(None), replicas.c.replica_id.is_not(None),
             replicas.c.digest_value.is_not(None), replicas.c.rotten_at.is_(None),
-            replicas.c.state != ReplicaState.DELETED.value).order_by(replicas.c.region)
+            replicas.c.unverified_since.is_(None), replicas.c.state != ReplicaState.DELETED.value).order_by(
+                replicas.c.region)
 
         def work(connection: sa.Connection) -> list[Held]:
             return [Held(region=row.region, replica_id=row.replica_id, size=row.size, digest=Digest(
