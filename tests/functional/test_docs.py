@@ -48,7 +48,7 @@ def test_blocks_that_are_to_be_run(openstack: OpenStack, job: MainJob) -> None:
     shown = next(text for command, text in said.items() if "image show" in command)
     assert "five-minutes" in shown
     completion = said["openstack complete --shell bash"]
-    assert "cmds_image_sync='diff region run status task wait'" in completion
+    assert "cmds_image_sync='diff region run server status task wait'" in completion
     assert "cmds_image_sync_task='cancel list retry show'" in completion
     assert "--dry-run" in next(line for line in completion.splitlines() if line.strip().startswith(
         "cmds_image_sync_run="))
