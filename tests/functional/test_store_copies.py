@@ -135,7 +135,7 @@ def test_a_replica_is_as_an_uploaded_one_and_no_glance_gave_its_bytes(cloud: Clo
     explained = cloud.manage("store", "explain", image_id, THREE)
     assert [line for line in explained.stdout.splitlines() if f"from {ONE}" in line] == [
         f"stream from {ONE}: ok", f"filesystem from {ONE}: glance_store.yaml names no store of {THREE}",
-        f"glance-download from {ONE}: {NOT_IN_ORDER} {THREE}"]
+        f"glance-download from {ONE}: {NOT_IN_ORDER} {THREE}", f"http from {ONE}: {NOT_IN_ORDER} {THREE}"]
 
 
 @pytest.mark.parametrize("fault", ["host", "key", "bytes", "missing"])
