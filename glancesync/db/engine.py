@@ -164,7 +164,16 @@ def _create_server_engine(url: sa.URL) -> sa.Engine:
         raise ConfigurationError(f"[database] connection names {url.drivername}, whose Python module {error.name} is "
                                  "not installed: pip install it beside this program") from error
     exc_filters.register_engine(engine)
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _prepare_postgresql)
     return engine
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    # The planner thinks a claim's recursion costly, and compiles it for 20 ms each time; without, it takes 1 ms.
+    with connection.cursor() as cursor:
+        cursor.execute("SET jit = off")
+    connection.commit()
 
 
 def _create_sqlite_engine(url: sa.URL) -> sa.Engine:

@@ -25,18 +25,15 @@ from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from glancesync.clock import SystemClock  # noqa: E402
-from glancesync.conf.worker import WorkerSettings  # noqa: E402
 from glancesync.db.engine import Database  # noqa: E402
 from glancesync.db.schema import tasks  # noqa: E402
 from glancesync.model.task import Outcome, Pair, Trigger  # noqa: E402
 from glancesync.tasks.handle import TaskHandle  # noqa: E402
 from glancesync.tasks.queue import TaskQueue, new_owner  # noqa: E402
 from glancesync.tasks.worker import Worker  # noqa: E402
+from tests.benchmark.queue_load import BATCH, SETTINGS, pairs  # noqa: E402
 from tests.benchmark.rounds import Sample, clocked, interleave, new_parser, parse, print_table, spread  # noqa: E402
 
-SETTINGS = WorkerSettings(max_tasks=16, max_tasks_per_region=4)
-REGIONS = [f"Region{number}" for number in range(10)]
-BATCH = 100
 BARE, ONE, NEW, MERGED = "bare sqlite3, one by one", "submit one by one", "submit by 100, new", "submit by 100, merged"
 
 
@@ -91,11 +88,6 @@ def new_queue(folder: Path) -> TaskQueue:
     database = Database(f"sqlite:///{folder}/{uuid.uuid4().hex}.db")
     database.sync()
     return TaskQueue(database, new_owner("benchmark"), SETTINGS)
-
-
-def pairs(count: int) -> list[Pair]:
-    images = [str(uuid.uuid4()) for _ in range(-(-count // len(REGIONS)))]
-    return [Pair(image_id, region) for image_id in images for region in REGIONS][:count]
 
 
 def submit(queue: TaskQueue, some: Sequence[Pair], at_once: int) -> None:

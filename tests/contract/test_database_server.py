@@ -142,3 +142,10 @@ def test_a_server_that_died_and_came_back(backend: str, database: Database, data
         database.read(count)
     database_servers.get(backend)
     assert database.read(count) == 1
+
+
+def test_nothing_is_compiled_by_the_server(database: Database, backend: str) -> None:
+    """PostgreSQL would compile each claim anew, for longer than it runs."""
+    if backend != "postgresql":
+        pytest.skip("MariaDB compiles no statements")
+    assert database.read(lambda connection: connection.exec_driver_sql("SHOW jit").scalar_one()) == "off"

@@ -46,6 +46,13 @@ def test_queue_benchmark(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+def test_shared_queue_benchmark() -> None:
+    answer = run_quickly("shared_queue", "--databases", "sqlite,postgresql", "--processes", "1,2")
+    row = r"^\| (?:sqlite|postgresql), [12] +(?:\| [0-9.]+ \([^|]*){5}\|$"
+    assert len(re.findall(row, answer, re.MULTILINE)) == 4, answer
+
+
+@pytest.mark.full
 def test_scale_benchmark(tmp_path: Path) -> None:
     answer = run_quickly("scale", "--dir", str(tmp_path))
     for what in ("claim 16 tasks", "tasks: failed", "images: one"):
