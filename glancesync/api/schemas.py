@@ -197,7 +197,9 @@ COMPONENTS: dict[str, Schema] = {
                    pid=_BYTES, version=_STRING, engine=_STRING,
                    state={"type": "string", "enum": [state.value for state in ServerState]},
                    running_tasks=_BYTES, started_at=_TIME, heartbeat_at=_TIME,
-                   heartbeat_age_seconds={"type": "number", "minimum": 0}),
+                   heartbeat_age_seconds={"type": "number", "minimum": 0},
+                   clock_ahead_seconds={"type": ["number", "null"], "description": "of its machine's clock before the "
+                                        "database's, by which all servers go; behind it where it is negative"}),
 }
 
 SERVERS = _row(servers=_list(_ref("Server")))

@@ -32,6 +32,7 @@ from glancesync.concurrency import Doorbell
 from glancesync.conf import Settings, keystone, read_settings
 from glancesync.conf.live import LiveSettings
 from glancesync.db.engine import Database
+from glancesync.db.following import DatabaseClock
 from glancesync.exceptions import ConfigurationError, RegionUnavailableError
 from glancesync.metrics.collector import StateCollector
 from glancesync.metrics.counters import Counters
@@ -103,7 +104,7 @@ class Server:
     streams: Streams
     feed: NotificationFeed | None
     app: Any
-    clock: Clock
+    clock: DatabaseClock
     show_here: Callable[[], None]
 
     def take_stores(self) -> None:
@@ -114,7 +115,7 @@ class Server:
 
 def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     """Raises ConfigurationError; connects to nothing. `place`: for one of several processes."""
-    live, clock = LiveSettings(read_settings(conf)), SystemClock()
+    live, clock = LiveSettings(read_settings(conf)), DatabaseClock(SystemClock())
     settings = live.sections  # each reading of them gives what is in force then
     database = Database(settings.server.connection)
     directory, clients, session = _directory(conf, settings, clock)

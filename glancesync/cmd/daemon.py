@@ -55,6 +55,7 @@ class _Daemon:
         signal.signal(signal.SIGHUP, self._on_hangup)
         server = self._server
         server.database.open()
+        server.clock.follow(server.database)  # before anything is written down or decided
         listener = self._standing.take()
         self._standing.when_orphaned(self._on_orphaned)
         api = concurrency.spawn(self._serve, listener) if self._standing.answers_early else None

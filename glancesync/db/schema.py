@@ -280,6 +280,7 @@ servers = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("started_at", sa.Double, nullable=False),
     sa.Column("heartbeat_at", sa.Double, nullable=False),  # on the database's clock
+    sa.Column("clock_ahead_seconds", sa.Double),  # of the machine's clock before the database's
 )
 
 attempts = sa.Table(

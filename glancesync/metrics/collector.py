@@ -120,6 +120,9 @@ def _of_servers(found: list[dict[str, Any]]) -> Iterator[Metric]:
                     rows(lambda each: float(each["running_tasks"])))
     yield _labelled("glance_sync_server_heartbeat_age_seconds", "Since a server's last sign of life.", labels,
                     rows(lambda each: float(each["heartbeat_age_seconds"])))
+    yield _labelled("glance_sync_server_clock_ahead_seconds", "Of a server's own clock before the database's.",
+                    labels, (((each["host"], str(each["pid"])), float(each["clock_ahead_seconds"]))
+                             for each in found if each["clock_ahead_seconds"] is not None))
 
 
 def _is_well(region: dict[str, Any]) -> bool:

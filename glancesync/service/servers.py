@@ -11,9 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glancesync.clock import Clock, isoformat
+from glancesync.clock import isoformat
 from glancesync.db.clock import now as database_now
 from glancesync.db.engine import Database
+from glancesync.db.following import DatabaseClock
 from glancesync.db.schema import servers, tasks
 from glancesync.exceptions import GlanceSyncError
 from glancesync.model.server import ServerIdentity, ServerState
@@ -24,18 +25,21 @@ BEAT_SECONDS = 3.0
 #: Without a sign for so long a server is shown as silent, and after an hour no more.
 SILENT_SECONDS = 15.0
 FORGOTTEN_SECONDS = 3600.0
+#: From here on a machine's clock is said to be wrong. Nothing is decided by it; tokens and certificates may fail.
+WRONG_CLOCK_SECONDS = 5.0
 
 
 class Presence:
     """One server's signs of life. Constructing it tells nobody; `guard` is the worker's, so that no error ends them."""
 
-    def __init__(self, *, database: Database, identity: ServerIdentity, clock: Clock,
+    def __init__(self, *, database: Database, identity: ServerIdentity, clock: DatabaseClock,
                  guard: Callable[..., Any]) -> None:
         self._database = database
         self._identity = identity
         self._clock = clock
         self._guard = guard
         self._state = ServerState.SERVING
+        self._clock_is_wrong = False
 
     def run_forever(self) -> None:
         while True:
@@ -45,8 +49,10 @@ class Presence:
             self._clock.sleep(BEAT_SECONDS)
 
     def run_once(self) -> None:
-        """Give a sign of life, and forget servers that gave none for long. Raises NotReadyError."""
+        """Give a sign of life, look at the database's clock, and forget servers that gave no sign for long. Raises
+        NotReadyError."""
         self._database.run(self._tell)
+        self._judge_clock()
 
     def stopping(self) -> None:
         """Say that this server takes no tasks any more; where the database does not answer, nobody is told."""
@@ -63,13 +69,26 @@ class Presence:
         except GlanceSyncError as error:
             LOG.warning("the other servers are not told that this one stops: %s", error)
 
+    def _judge_clock(self) -> None:
+        ahead = self._clock.own_ahead_seconds
+        is_wrong = abs(ahead) > WRONG_CLOCK_SECONDS
+        if is_wrong and not self._clock_is_wrong:
+            LOG.warning("the clock of this machine is %.0f s %s the database's, which is followed; tokens and "
+                        "certificates may seem to have ended: have it set (NTP)", abs(ahead),
+                        "ahead of" if ahead > 0 else "behind")
+        if self._clock_is_wrong and not is_wrong:
+            LOG.info("the clock of this machine agrees with the database's again")
+        self._clock_is_wrong = is_wrong
+
     def _tell(self, connection: sa.Connection) -> None:
-        now, me = database_now(connection), self._identity
+        now, me = self._clock.measure(connection), self._identity
+        sign = {"heartbeat_at": now, "state": self._state.value,
+                "clock_ahead_seconds": self._clock.own_ahead_seconds}
         mine = sa.update(servers).where(servers.c.name == me.name)
-        if not connection.execute(mine.values(heartbeat_at=now, state=self._state.value)).rowcount:
+        if not connection.execute(mine.values(**sign)).rowcount:
             connection.execute(sa.insert(servers).values(
-                name=me.name, host=me.host, pid=me.pid, version=me.version, engine=me.engine, state=self._state.value,
-                started_at=now, heartbeat_at=now))
+                name=me.name, host=me.host, pid=me.pid, version=me.version, engine=me.engine,
+                started_at=now, **sign))
         connection.execute(sa.delete(servers).where(servers.c.heartbeat_at < now - FORGOTTEN_SECONDS))
 
     def _forget(self, connection: sa.Connection) -> None:
@@ -94,4 +113,5 @@ def _view(row: Any, now: float, held: int) -> dict[str, Any]:
     return {"name": row.name, "host": row.host, "pid": row.pid, "version": row.version, "engine": row.engine,
             "state": ServerState.SILENT.value if age > SILENT_SECONDS else row.state, "running_tasks": held,
             "started_at": isoformat(row.started_at), "heartbeat_at": isoformat(row.heartbeat_at),
-            "heartbeat_age_seconds": round(age, 3)}
+            "heartbeat_age_seconds": round(age, 3),
+            "clock_ahead_seconds": None if row.clock_ahead_seconds is None else round(row.clock_ahead_seconds, 3)}

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from glancesync.clock import SystemClock
 from glancesync.db.engine import Database
+from glancesync.db.following import DatabaseClock
 from glancesync.db.schema import servers
 from glancesync.exceptions import NotReadyError
 from glancesync.model.server import ServerIdentity
@@ -21,7 +22,7 @@ pytest_plugins = ["tests.fixtures.queues"]
 
 
 def presence(database: Database, queue: TaskQueue, host: str) -> Presence:
-    return Presence(database=database, clock=SystemClock(), guard=lambda _doing, function: function(),
+    return Presence(database=database, clock=DatabaseClock(SystemClock()), guard=lambda _doing, function: function(),
                     identity=ServerIdentity(name=queue.owner, host=host, pid=7, version="1.2"))
 
 

@@ -194,7 +194,8 @@ class FakeService:
         self._record("list_servers")
         return [{"name": "one/1", "host": "one", "pid": 7, "version": "1", "engine": "local", "state": "serving",
                  "running_tasks": 2, "started_at": "2026-01-01T00:00:00.000000Z",
-                 "heartbeat_at": "2026-01-01T00:00:00.000000Z", "heartbeat_age_seconds": 0.5}]
+                 "heartbeat_at": "2026-01-01T00:00:00.000000Z", "heartbeat_age_seconds": 0.5,
+                 "clock_ahead_seconds": 0.01}]
 
     def list_regions(self) -> list[dict[str, Any]]:
         self._record("list_regions")

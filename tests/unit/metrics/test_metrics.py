@@ -47,9 +47,10 @@ class Source:
                           replicas={"Two": {"in_sync": 5, "failed": 1}}, deletions_held=True)
 
     def list_servers(self) -> list[dict[str, Any]]:
-        return [{"host": "one", "pid": 7, "state": state, "running_tasks": 2, "heartbeat_age_seconds": 1.5} | more
+        return [{"host": "one", "pid": 7, "state": state, "running_tasks": 2, "heartbeat_age_seconds": 1.5,
+                 "clock_ahead_seconds": -0.25} | more
                 for state, more in (("serving", {}), ("stopping", {"host": "two"}),
-                                    ("silent", {"pid": 8, "heartbeat_age_seconds": 99}))]
+                                    ("silent", {"pid": 8, "heartbeat_age_seconds": 99, "clock_ahead_seconds": None}))]
 
     def list_regions(self) -> list[dict[str, Any]]:
         well = {"gone_at": None, "breaker": {"state": "closed"}, "problems": [], "frozen": None}
@@ -127,6 +128,8 @@ def test_queue_and_regions_are_told_as_they_are(registry: CollectorRegistry) -> 
     assert _value(registry, "glance_sync_server_up", host="two", pid="7") == 1
     assert _value(registry, "glance_sync_server_running_tasks", **one) == 2
     assert _value(registry, "glance_sync_server_heartbeat_age_seconds", **silent) == 99
+    assert _value(registry, "glance_sync_server_clock_ahead_seconds", host="two", pid="7") == -0.25
+    assert registry.get_sample_value("glance_sync_server_clock_ahead_seconds", silent) is None
 
 
 def test_the_database_is_asked_rarely(registry: CollectorRegistry, source: Source, clock: ManualClock) -> None:
