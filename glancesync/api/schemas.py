@@ -193,6 +193,11 @@ COMPONENTS: dict[str, Schema] = {
                    problems=_list({**_STRING, "description": "why it is not seen whole, or takes no new ids"}),
                    images={"type": "object", "additionalProperties": _BYTES,
                            "description": "number of images by their state in this region"}),
+    "Chore": _row(name={**_STRING, "description": "what one server at a time does for all"},
+                  server={"type": ["string", "null"], "description": "the name of the server that does it now"},
+                  asked={"type": "boolean", "description": "somebody asked for it, and it was not done since"},
+                  failures={**_BYTES, "description": "turns in a row that did not go well"},
+                  began_at=_or_null(_TIME), ended_at=_or_null(_TIME)),
     "Server": _row(name={**_STRING, "description": "this incarnation's, as a task's `server`"}, host=_STRING,
                    pid=_BYTES, version=_STRING, engine=_STRING,
                    state={"type": "string", "enum": [state.value for state in ServerState]},
@@ -202,7 +207,7 @@ COMPONENTS: dict[str, Schema] = {
                                         "database's, by which all servers go; behind it where it is negative"}),
 }
 
-SERVERS = _row(servers=_list(_ref("Server")))
+SERVERS = _row(servers=_list(_ref("Server")), chores=_list(_ref("Chore")))
 VERSIONS = _row(versions=_list(_ref("Version")))
 VERSION = _row(version=_ref("Version"))
 HEALTH = _row(status=_STRING)

@@ -8,7 +8,7 @@ import socket
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from glancesync.cmd.hearing import new_feed
 from glancesync.cmd.joints import spared, suspecting, waking
 from glancesync.cmd.outward import Outward, build_stages, keystone_of
 from glancesync.cmd.place import Place, server_name
-from glancesync.cmd.reload import Told, tell_clients, tell_timers
+from glancesync.cmd.reload import Told, tell_chores, tell_clients
 from glancesync.concurrency import Doorbell
 from glancesync.conf import Settings, keystone, read_settings
 from glancesync.conf.live import LiveSettings
@@ -46,13 +46,13 @@ from glancesync.regions.health import RegionHealth
 from glancesync.regions.prober import RegionProber
 from glancesync.regions.projects import Projects
 from glancesync.service import Service
+from glancesync.service.chores import ChoreRunner, ask_at_start, ask_now
 from glancesync.service.feed import NotificationFeed
-from glancesync.service.filling import FillTimer
 from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
 from glancesync.service.servers import Presence
-from glancesync.service.timers import PurgeTimer, ReconcileTimer, RegionTimer, ScrubTimer
+from glancesync.service.timers import FillChore, PurgeChore, ReconcileChore, RegionTimer, ScrubChore
 from glancesync.stores.book import StoreBook
 from glancesync.stores.driver import STREAM, CopyDriver
 from glancesync.stores.loading import DriverOptions, load_drivers
@@ -92,14 +92,12 @@ class Server:
     service: Service
     trust: SourceTrust
     sight: RegionSight
-    reconcile_timer: ReconcileTimer
+    chores: ChoreRunner
+    ask_for_comparison: Callable[[], None]
     region_timer: RegionTimer
     region_watch: RegionWatch
-    scrub_timer: ScrubTimer
-    purge_timer: PurgeTimer
     prober: RegionProber
     freeze_timer: FreezeTimer
-    fill_timer: FillTimer
     presence: Presence
     streams: Streams
     feed: NotificationFeed | None
@@ -154,7 +152,7 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
                     random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters,
                     recovers=place is None)
     wake = waking(queue, worker)
-    doorbell, scrub_bell = Doorbell(), Doorbell()
+    doorbell, host = Doorbell(), socket.gethostname()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
                       request_reconcile=doorbell.ring, health=health, frozen=frozen, shortcut=shortcut)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
@@ -171,27 +169,27 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
         trusts_proxy=conf.oslo_middleware.enable_proxy_headers_parsing), settings)
     return Server(
         live=live, settings=settings,
-        told=[*([tell_timers(doorbell.ring, scrub_bell.ring)] if place is None or place.is_first else []),
+        told=[*([tell_chores(partial(ask_now, database, doorbell.ring))] if place is None or place.is_first else []),
               tell_clients(clients, session, _connections),
               lambda _before, _after: parts.enforcer.load_rules(True)],
         stores=stores, drivers=drivers,
         database=database, directory=directory, queue=queue, worker=worker, service=service,
         trust=trust, sight=sight,
-        reconcile_timer=ReconcileTimer(service=service, settings=settings.reconcile, clock=clock, doorbell=doorbell,
-                                       guard=worker.guard),
+        ask_for_comparison=partial(ask_at_start, database, host),
+        chores=ChoreRunner(database=database, owner=queue.owner, bell=doorbell, clock=clock, guard=worker.guard, work=[
+            each.chore() for each in (
+                ReconcileChore(service=service, settings=settings.reconcile, database=database, clock=clock),
+                FillChore(filling=service.filling, settings=settings.reconcile, clock=clock, guard=worker.guard),
+                ScrubChore(service=service, settings=settings.reconcile),
+                PurgeChore(database=database, queue=queue, settings=settings.worker, clock=clock, history=History(
+                    database=database, deletion=settings.deletion, sync=settings.sync)))]),
         region_watch=watch,
         region_timer=RegionTimer(watch=watch, settings=settings.sync, clock=clock, guard=worker.guard),
-        scrub_timer=ScrubTimer(service=service, settings=settings.reconcile, doorbell=scrub_bell,
-                               guard=worker.guard),
-        purge_timer=PurgeTimer(
-            database=database, queue=queue, settings=settings.worker, clock=clock, guard=worker.guard,
-            history=History(database=database, deletion=settings.deletion, sync=settings.sync)),
         prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
         freeze_timer=FreezeTimer(frozen=frozen, clock=clock, stop_runs=worker.stop_runs, woken=worker.ring,
                                  guard=worker.guard),
-        fill_timer=FillTimer(filling=service.filling, settings=settings.reconcile, clock=clock, guard=worker.guard),
         presence=Presence(database=database, clock=clock, guard=worker.guard, identity=ServerIdentity(
-            name=queue.owner, host=socket.gethostname(), pid=os.getpid(), version=__version__)),
+            name=queue.owner, host=host, pid=os.getpid(), version=__version__)),
         streams=streams,
         feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)),

@@ -75,6 +75,8 @@ class _Daemon:
         server.region_timer.run_once()  # before anything is queued under a name that a region did not have before
         server.freeze_timer.run_once()  # nor is anything written to what was frozen before
         server.directory.before_change(server.region_watch.write_down)
+        if self._standing.is_first and server.settings.reconcile.reconcile_at_start:
+            server.ask_for_comparison()
         threads = [concurrency.spawn(loop) for loop in self._loops()]
         for thread in threads:
             thread.link(self._on_end)
@@ -82,15 +84,12 @@ class _Daemon:
         return threads
 
     def _loops(self) -> list[Callable[[], None]]:
-        """The worker first. Of several processes one alone compares, fills, scrubs, forgets and listens by itself."""
+        """The worker first. Of several processes one alone listens; what is done once for all is a chore's turn."""
         server = self._server
         each = [server.worker.run_forever, server.region_timer.run_forever, server.prober.run_forever,
-                server.freeze_timer.run_forever, server.presence.run_forever]
-        if not self._standing.is_first:
-            return [*each, server.reconcile_timer.run_when_asked]
-        feed = [server.feed.run_forever] if server.feed is not None else []
-        return [*each, server.reconcile_timer.run_forever, server.scrub_timer.run_forever,
-                server.purge_timer.run_forever, server.fill_timer.run_forever, *feed]
+                server.freeze_timer.run_forever, server.presence.run_forever, server.chores.run_forever]
+        listens = self._standing.is_first and server.feed is not None
+        return [*each, server.feed.run_forever] if listens and server.feed is not None else each
 
     def _go_on(self) -> None:
         """Until a signal, or the end of a part that must not end. Each turn shows that the hub turns."""

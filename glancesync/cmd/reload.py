@@ -99,20 +99,16 @@ def prepare_stores(book: StoreBook) -> Prepared:
     return prepare
 
 
-def tell_timers(compare: Callable[[], None], scrub: Callable[[], None]) -> Told:
-    """A timer that waits does not look at its interval; another choice of regions or images has to be looked for."""
+def tell_chores(compare: Callable[[], None]) -> Told:
+    """Another choice of regions or images has to be looked for."""
     def tell(before: Settings, after: Settings) -> None:
         def differs(section: str, *names: str) -> bool:
             one, two = getattr(before, section), getattr(after, section)
             return any(getattr(one, name) != getattr(two, name) for name in names)
 
-        if (differs("reconcile", "reconcile_interval_seconds")
-                or differs("sync", "sync_strategy", "transient_property", "leave_alone", "adopt_by_hash",
-                           "max_restores")
+        if (differs("sync", "sync_strategy", "transient_property", "leave_alone", "adopt_by_hash", "max_restores")
                 or differs("strategy", *(field.name for field in fields(StrategySettings)))):
             compare()
-        if differs("reconcile", "scrub_interval_seconds"):
-            scrub()
 
     return tell
 

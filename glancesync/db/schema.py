@@ -283,6 +283,20 @@ servers = sa.Table(
     sa.Column("clock_ahead_seconds", sa.Double),  # of the machine's clock before the database's
 )
 
+#: What one server at a time does for all (tasks.chores). Times are the database's.
+chores = sa.Table(
+    "chores", metadata,
+    sa.Column("name", _exact(64), primary_key=True),
+    sa.Column("wanted", sa.Integer, nullable=False),
+    sa.Column("seen", sa.Integer, nullable=False),
+    sa.Column("owner", _exact(255)),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("lease_until", sa.Double),
+    sa.Column("began_at", sa.Double),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("failures", sa.Integer, nullable=False),
+)
+
 attempts = sa.Table(
     "attempts", metadata,
     sa.Column("id", _exact(32), primary_key=True),

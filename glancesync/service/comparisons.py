@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
 from glancesync.conf.image_rules import ImageRules
+from glancesync.exceptions import RunStoppedError
 from glancesync.model.task import Pair, Submission, Task, Trigger
 from glancesync.service.door import Door
 from glancesync.service.filling import Filling
@@ -39,12 +40,14 @@ class Comparisons:
 
     def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,  # noqa: PLR0913
                   trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None,
-                  only: ImageRules | None = None, in_turn: bool = False) -> list[Task]:
+                  only: ImageRules | None = None, in_turn: bool = False,
+                  is_over: Callable[[], bool] = lambda: False) -> list[Task]:
         """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
         comparisons missed or found where it does not belong, if the source can be believed. Returns the first tasks,
         `report` counts them all. `turns`: whose members are asked for though nothing stands out, None: everybody's.
         `only`: images that meet a rule; then nothing is concluded of what was not listed. `in_turn`: what a region
-        lacks fills it in its turn (`Filling`), newest images first."""
+        lacks fills it in its turn (`Filling`), newest images first. `is_over()`: it is to go no further;
+        RunStoppedError then."""
         self._context.trust.prepare()
         self._context.chooser.renew()
         report.id = new_pass_id(self._context.clock.now())
@@ -52,10 +55,12 @@ class Comparisons:
         tasks: list[Task] = []
         with self._filling.gather() if in_turn else nullcontext():
             for batch in _batches(self._reconciler.compare(report, regions=regions, turns=turns, only=only)):
+                _go_on(is_over)
                 self._note(batch, report, whole=only is None)
                 found = self._door.submit_pairs(self._due(batch, report, in_turn=in_turn), submission)
                 report.tasks += len(found)
                 tasks += found[:_TASKS_TOLD - len(tasks)]
+        _go_on(is_over)
         found = self._door.submit_pairs(self._settle_missing(report) if only is None else [], submission)
         report.tasks += len(found)
         return tasks + found[:_TASKS_TOLD - len(tasks)]
@@ -115,6 +120,11 @@ class Comparisons:
         pairs = records.missing.settle(report.id, regions, confirm_seconds=trust.confirm_seconds)
         pairs += records.disallowed.settle(report.id, regions, confirm_seconds=trust.confirm_seconds)
         return [Pair(image_id, region) for image_id, region in pairs]
+
+
+def _go_on(is_over: Callable[[], bool]) -> None:
+    if is_over():
+        raise RunStoppedError("another server compares: this one gave no sign of life for too long")
 
 
 def _batches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:

@@ -11,12 +11,14 @@ from glancesync.conf.image_rules import ImageRules
 from glancesync.db.engine import Database
 from glancesync.model.attempt import Attempt
 from glancesync.model.birth import BirthClaim
+from glancesync.model.chore import RECONCILE
 from glancesync.model.event import Event, Operation
 from glancesync.model.notification import Heard
 from glancesync.model.sort import BY_ID, NEWEST_FIRST, Sort
 from glancesync.model.task import Pair, Run, Submission, Task, TaskFilter, Trigger
 from glancesync.regions.endpoints import find_region_of
 from glancesync.regions.health import RegionHealth
+from glancesync.service.chores import list_chores
 from glancesync.service.comparisons import Comparisons
 from glancesync.service.conflicts import Chosen, Conflicts
 from glancesync.service.deletions import list_deletions
@@ -39,13 +41,14 @@ from glancesync.sync.locations import mark_located
 from glancesync.sync.rotation import Turns
 from glancesync.sync.rows import regions_with_rows
 from glancesync.sync.shortcut import StoreShortcut
+from glancesync.tasks.chores import ask
 from glancesync.tasks.queue import TaskQueue
 
 
 class Service:
     """Everything that enters becomes tasks through the `Door`; answers are given after the commit.
 
-    `ring` wakes the worker, `request_reconcile` asks the timer for a pass soon.
+    `ring` wakes the worker, `request_reconcile` has it see at once that a comparison is asked for.
     """
 
     def __init__(self, *, database: Database, queue: TaskQueue, context: SyncContext, converger: Converger,  # noqa: PLR0913
@@ -77,6 +80,8 @@ class Service:
 
         def work(connection: sa.Connection) -> list[Task]:
             fresh = store_events(connection, events, scope.at)
+            if any(event.operation is Operation.ALL for event in fresh):
+                ask(connection, RECONCILE)
             tasks: dict[str, Task] = {}
             for event in fresh:
                 if event.image_id is not None:
@@ -162,9 +167,11 @@ class Service:
         return self._door.submit_pairs([Pair(image_id, region)], submission)[0]
 
     def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
-                  only: ImageRules | None = None, in_turn: bool = False) -> list[Task]:
+                  only: ImageRules | None = None, in_turn: bool = False,
+                  is_over: Callable[[], bool] = lambda: False) -> list[Task]:
         """One comparison of everything (`Comparisons.reconcile`)."""
-        return self._comparisons.reconcile(report, regions=regions, turns=turns, only=only, in_turn=in_turn)
+        return self._comparisons.reconcile(report, regions=regions, turns=turns, only=only, in_turn=in_turn,
+                                           is_over=is_over)
 
     def scrub(self, fraction: float) -> list[Task]:
         """Have that part of the verified replicas read again, after everything else that is to be done."""
@@ -247,6 +254,10 @@ class Service:
     def list_servers(self) -> list[dict[str, Any]]:
         """The servers that share the work, with their last sign of life."""
         return list_servers(self._database)
+
+    def list_chores(self) -> list[dict[str, Any]]:
+        """What one of the servers does for all, and when it was last done."""
+        return list_chores(self._database)
 
     def cascaded_endpoints(self, region_names: Sequence[str], project_id: str | None) -> list[str]:
         """Image endpoints of the cascaded regions that the project may use, of those named where some are. Raises

@@ -14,22 +14,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+
+import sqlalchemy as sa
 
 from glancesync.clock import Clock
-from glancesync.conf.reconcile import ReconcileSettings
 from glancesync.db.engine import Database
+from glancesync.model.chore import RECONCILE
 from glancesync.model.fill import FillProgress
 from glancesync.model.task import Pair, Submission, Trigger
 from glancesync.service.door import Door
 from glancesync.sync import fills
+from glancesync.sync.facts import find_fact, set_fact
 from glancesync.sync.findings import Finding
+from glancesync.tasks.chores import is_held
 
 LOG = logging.getLogger(__name__)
 #: After all that users and operators ask for (0), before samples are read again.
 FILL_PRIORITY = -5
+_GATHERING = "gathering"
 _SPACING_SECONDS = 1e-4
-_LOOK_SECONDS = 1.0
 _TELL_SECONDS = 60.0
 #: Counting that takes longer than this takes at most a tenth of the time.
 _CHEAP_SECONDS = 0.02
@@ -56,10 +59,12 @@ class Filling:
         """A comparison goes on, which lists images by their ids: no region's fill begins before it has found the
         newest of them. A fill that began before goes on."""
         self._gathering = set(self._here()) - self._database.read(fills.regions, self._here())
+        self._database.run(set_fact, _GATHERING, sorted(self._gathering), self._clock.now())
         try:
             yield
         finally:
             self._gathering = set()
+            self._database.run(set_fact, _GATHERING, None, self._clock.now())
 
     def add(self, findings: Sequence[Finding]) -> list[Pair]:
         """Write down what regions lack. Returns the pairs that had their turn and are to be submitted at once."""
@@ -77,11 +82,11 @@ class Filling:
 
     def run_once(self, batch: int) -> None:
         """See what ended, and let the next ones into the queue: at most `batch` of each region are in it."""
-        fed = []
+        fed, gathering = [], self._gathering | self._database.read(_gathered_elsewhere)
         for region in sorted(self._database.read(fills.regions, self._here())):
             if self._database.run(fills.settle, region):
                 self._end(region)
-            elif region not in self._gathering and not self._is_frozen(region):
+            elif region not in gathering and not self._is_frozen(region):
                 fed.append(region)
         self._feed(fed, batch)
         for region in fed:
@@ -119,22 +124,6 @@ class Filling:
             LOG.info("region %s is being filled, newest images first: %s", region, reached.sentence())
 
 
-class FillTimer:
-    """`guard` is the worker's, so that no error ends the filling."""
-
-    def __init__(self, *, filling: Filling, settings: ReconcileSettings, clock: Clock,
-                 guard: Callable[..., Any]) -> None:
-        self._filling = filling
-        self._settings = settings
-        self._clock = clock
-        self._guard = guard
-
-    def run_forever(self) -> None:
-        while True:
-            failed = self._guard("fill regions", self.run_once)
-            if isinstance(failed, Exception):
-                LOG.warning("the regions' fill pauses, it is tried again: %s", failed)
-            self._clock.sleep(_LOOK_SECONDS)
-
-    def run_once(self) -> None:
-        self._filling.run_once(self._settings.initial_sync_batch)
+def _gathered_elsewhere(connection: sa.Connection) -> set[str]:
+    """What a comparison of another server gathers; what one left that was killed counts no more."""
+    return set(find_fact(connection, _GATHERING) or ()) if is_held(connection, RECONCILE) else set()

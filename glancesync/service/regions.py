@@ -16,8 +16,10 @@ import sqlalchemy as sa
 from glancesync.clock import Clock
 from glancesync.db.engine import Database
 from glancesync.db.schema import fills, new_ids, region_guards, regions, replicas
+from glancesync.model.chore import RECONCILE
 from glancesync.model.region import Region
 from glancesync.regions.directory import RegionDirectory
+from glancesync.tasks.chores import ask
 
 LOG = logging.getLogger(__name__)
 _AT_ONCE = 500
@@ -76,7 +78,7 @@ def _find_renamed(known: Mapping[str, KnownRegion], here: Mapping[str, Region], 
 
 
 class RegionWatch:
-    """`request_reconcile` is called when something came, moved or was renamed."""
+    """`request_reconcile` is called when something came, moved or was renamed, and a comparison has been asked for."""
 
     def __init__(self, *, database: Database, directory: RegionDirectory, clock: Clock,
                  request_reconcile: Callable[[], None]) -> None:
@@ -99,6 +101,8 @@ class RegionWatch:
             for old, new in (changes.renamed or {}).items():
                 _rename(connection, old, new)
             _write(connection, catalog, changes, now)
+            if changes.need_comparison:
+                ask(connection, RECONCILE)
             return changes
 
         changes = self._database.run(work)

@@ -6,4 +6,4 @@ from glancesync.api.call import Call, Reply
 
 
 def list_servers(call: Call) -> Reply:
-    return Reply(body={"servers": call.service.list_servers()})
+    return Reply(body={"servers": call.service.list_servers(), "chores": call.service.list_chores()})

@@ -197,6 +197,11 @@ class FakeService:
                  "heartbeat_at": "2026-01-01T00:00:00.000000Z", "heartbeat_age_seconds": 0.5,
                  "clock_ahead_seconds": 0.01}]
 
+    def list_chores(self) -> list[dict[str, Any]]:
+        self._record("list_chores")
+        return [{"name": "reconcile", "server": "one/1", "asked": False, "failures": 0, "ended_at": None,
+                 "began_at": "2026-01-01T00:00:00.000000Z"}]
+
     def list_regions(self) -> list[dict[str, Any]]:
         self._record("list_regions")
         return [{"name": "RegionOne", "endpoint": "http://192.0.2.1/image", "cascading": True, "gone_at": None,

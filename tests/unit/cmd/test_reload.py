@@ -8,7 +8,7 @@ import pytest
 
 from glancesync import conf as options
 from glancesync.cmd.build import build
-from glancesync.cmd.reload import Reloader, prepare_stores, tell_timers
+from glancesync.cmd.reload import Reloader, prepare_stores, tell_chores
 from glancesync.conf.live import LiveSettings
 from glancesync.stores.book import StoreBook
 from glancesync.tasks.worker import Worker
@@ -94,8 +94,9 @@ def test_every_option_that_may_change_is_read_through_the_live_settings(tmp_path
                     "[keystone_authtoken]\nauth_type = none\n")
     server = build(options.parse([f"--config-file={path}"], prog="glance-sync"))
     sections = server.live.sections
-    for part in (server.worker, server.reconcile_timer, server.scrub_timer, server.region_timer, server.purge_timer,
-                 server.directory, server.trust, server.trust.brake):
+    chores = [chore.run.__self__ for chore in server.chores._chores]
+    assert len(chores) == 4
+    for part in (server.worker, server.region_timer, server.directory, server.trust, server.trust.brake, *chores):
         assert any(part._settings is section for section in vars(sections).values()), part
     assert isinstance(server.worker, Worker)
     assert not server.live.now == sections
@@ -118,7 +119,7 @@ def test_rules_about_images_are_reloaded_and_shown(bench, caplog):
 def test_what_decides_about_regions_is_compared_by_at_once(bench, text, compares):
     asked = []
     assert bench.reload(text)
-    tell_timers(lambda: asked.append("compare"), lambda: asked.append("scrub"))(*bench.told[0])
+    tell_chores(lambda: asked.append("compare"))(*bench.told[0])
     assert asked == ["compare"] * compares
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import uuid
 
 import pytest
+import sqlalchemy as sa
 
 from glancesync.conf.reconcile import ReconcileSettings
+from glancesync.db.schema import chores
 from glancesync.exceptions import RegionUnavailableError
+from glancesync.model.chore import RECONCILE, Turn
 from glancesync.model.event import Event, Operation
 from glancesync.model.image import ImageChanges
 from glancesync.model.replica import Origin, ReplicaState
 from glancesync.service import comparisons
-from glancesync.service.timers import ReconcileTimer
+from glancesync.service.timers import ReconcileChore
 from glancesync.sync.findings import PassReport
 from tests.fixtures.memory_cloud import MemoryCloud
 
@@ -24,61 +27,32 @@ def cloud(tmp_path):
     return made
 
 
-class End(BaseException):
-    """The timer has no other."""
+def chore(cloud, **settings):
+    return ReconcileChore(service=cloud.service, settings=ReconcileSettings(**settings), database=cloud.database,
+                          clock=cloud.clock)
 
 
-class Bell:
-    """Counts no time; ends the timer after so many waits."""
-
-    def __init__(self, waits, then=lambda: None):
-        self.waits, self.most, self.then = [], waits, then
-
-    def wait(self, seconds):
-        self.waits.append(seconds)
-        self.then()
-        if len(self.waits) == self.most:
-            raise End
+def turn(*, asked=False):
+    return Turn(name=RECONCILE, fence=1, wanted=0, asked=asked)
 
 
-def waits_of(cloud, bell):
-    settings = ReconcileSettings(reconcile_interval_seconds=600)
-    timer = ReconcileTimer(service=cloud.service, settings=settings, clock=cloud.clock, doorbell=bell,
-                           guard=lambda _doing, function: function())
-    with pytest.raises(End):
-        timer.run_forever()
-    return bell.waits
+def test_a_region_that_is_away_makes_it_no_whole_comparison(cloud):
+    cloud.two.fail_next("list_images", RegionUnavailableError("down"))
+    assert [chore(cloud).run(turn()) for _ in range(2)] == [False, True]
 
 
-def test_a_region_that_stays_away_does_not_have_all_others_listed_every_half_minute(cloud):
-    cloud.two.fail_next("list_images", RegionUnavailableError("down"), times=1000)
-    assert waits_of(cloud, Bell(8)) == [0, 30, 60, 120, 240, 480, 600, 600]
-
-
-def test_a_process_that_is_not_the_first_compares_when_somebody_asks(cloud):
-    class Asked(Bell):
-        def wait(self, seconds):
-            super().wait(seconds)
-            return len(self.waits) == 1
-
-    settings = ReconcileSettings(reconcile_at_start=True, reconcile_interval_seconds=600)
-    bell, passes = Asked(2), []
-    timer = ReconcileTimer(service=cloud.service, settings=settings, clock=cloud.clock, doorbell=bell,
-                           guard=lambda _doing, function: passes.append(function()) or passes[-1])
-    with pytest.raises(End):
-        timer.run_when_asked()
-    assert passes == [True]
-    assert min(bell.waits) > 1e6
-
-
-def test_after_a_whole_comparison_the_first_repetition_is_soon_again(cloud):
-    def fail_but_in_the_third():
-        cloud.two.faults.__init__()
-        if len(bell.waits) != 3:
-            cloud.two.fail_next("list_images", RegionUnavailableError("down"))
-
-    bell = Bell(6, fail_but_in_the_third)
-    assert waits_of(cloud, bell) == [0, 30, 60, 600, 30, 60]
+def test_a_turn_that_is_lost_submits_no_more_and_confirms_nothing(cloud, caplog):
+    image, gone = cloud.upload(), cloud.upload()
+    cloud.compare()
+    cloud.one.delete_image(gone.id)
+    lost = turn()
+    lost.lost = True
+    for _ in range(3):
+        cloud.clock.advance(10_000)
+        assert chore(cloud).run(lost) is False
+    assert "another server compares" in caplog.text
+    assert cloud.record(gone.id).missing_since is None
+    assert cloud.record(image.id).state is ReplicaState.IN_SYNC
 
 
 def test_a_comparison_counts_all_tasks_and_keeps_the_first(cloud, monkeypatch):
@@ -137,30 +111,18 @@ HOURS = 3600
 
 
 class Members:
-    """A cloud with shared images in sync, and a timer whose comparisons a test makes."""
+    """A cloud with shared images in sync, and comparisons in turn that a test makes."""
 
     def __init__(self, cloud, images=40):
         self.cloud = cloud
         self.ids = [cloud.upload(visibility="shared").id for _ in range(images)]
         cloud.compare()
-        self.rings = False
-        self.timer = ReconcileTimer(service=cloud.service, clock=cloud.clock, doorbell=self, guard=self.guard,
-                                    settings=ReconcileSettings(members_interval_seconds=6 * HOURS))
-
-    def wait(self, _seconds):
-        return self.rings
-
-    def guard(self, _doing, function):
-        function()
-        raise End
 
     def asked(self, region="two", *, rings=False):
         """How many images one more comparison asks for the members of, in a cascaded region."""
         glance = getattr(self.cloud, region)
         glance.faults.calls.clear()
-        self.rings = rings
-        with pytest.raises(End):
-            self.timer.run_forever()
+        chore(self.cloud, members_interval_seconds=6 * HOURS).run(turn(asked=rings))
         return glance.faults.calls.count("list_members")
 
 
@@ -207,3 +169,30 @@ def test_an_image_that_changed_unreported_is_asked_for_its_members_at_once(cloud
     cloud.clock.advance(2)
     cloud.one.update_image(members.ids[0], ImageChanges(fields={"name": "new"}))
     assert members.asked() in (1, 2)
+
+
+def asked(cloud):
+    return [each["asked"] for each in cloud.service.list_chores() if each["name"] == RECONCILE]
+
+
+def test_who_asks_is_heard_though_its_server_dies_before_it_is_told(cloud):
+    """What asks for a comparison is written down with it; only the ring comes after the commit."""
+    event = Event(id="all", operation=Operation.ALL, image_id=None, at=1.0)
+    assert asked(cloud) == []
+    cloud.service._request_reconcile = None  # as if the process ended there
+    with pytest.raises(TypeError):
+        cloud.service.submit_events([event])
+    assert asked(cloud) == [True]
+
+
+def test_an_event_that_was_seen_before_asks_for_no_second_comparison(cloud):
+    event = Event(id="all", operation=Operation.ALL, image_id=None, at=1.0)
+    cloud.service.submit_events([event])
+    cloud.database.run(lambda connection: connection.execute(sa.delete(chores)) and None)
+    cloud.service.submit_events([event])
+    assert asked(cloud) == []
+
+
+def test_a_region_that_came_asks_for_a_comparison(cloud):
+    cloud.watch.run_once()
+    assert asked(cloud) == [True]

@@ -13,10 +13,12 @@ import sqlalchemy as sa
 from glancesync.conf.reconcile import ReconcileSettings
 from glancesync.db.schema import fills, tasks
 from glancesync.exceptions import RegionQuotaError
+from glancesync.model.chore import FILL, Turn
 from glancesync.model.event import Event, Operation
 from glancesync.model.task import Task, TaskFilter, TaskState
 from glancesync.regions.memory import MemoryRegion
-from glancesync.service.filling import FILL_PRIORITY, FillTimer
+from glancesync.service.filling import FILL_PRIORITY
+from glancesync.service.timers import FillChore
 from glancesync.sync.findings import PassReport
 from tests.fixtures.memory_cloud import SERVICE, MemoryCloud
 
@@ -206,6 +208,12 @@ def test_who_asks_by_hand_waits_for_no_turn(cloud: MemoryCloud) -> None:
 def test_the_timer_reads_the_batch_and_outlives_errors(cloud: MemoryCloud, caplog: pytest.LogCaptureFixture) -> None:
     upload(cloud, 3)
     compare(cloud)
-    FillTimer(filling=cloud.service.filling, settings=ReconcileSettings(initial_sync_batch=2), clock=cloud.clock,
-              guard=lambda _doing, call: call()).run_once()
+    turn = Turn(name=FILL, fence=1, wanted=0, asked=False)
+
+    def guard(_doing, call, *given):
+        turn.lost = True
+        return call(*given)
+
+    FillChore(filling=cloud.service.filling, settings=ReconcileSettings(initial_sync_batch=2), clock=cloud.clock,
+              guard=guard).run(turn)
     assert len(waiting(cloud)) == 2

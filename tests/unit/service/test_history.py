@@ -9,10 +9,11 @@ from glancesync.conf.deletion import DeletionSettings
 from glancesync.conf.sync import SyncSettings
 from glancesync.conf.worker import WorkerSettings
 from glancesync.db.schema import attempts, deletions, images, located, new_ids, regions, registrations, replicas, tasks
+from glancesync.model.chore import PURGE, Turn
 from glancesync.model.replica import IdReason, ReplicaState
 from glancesync.service import history as history_module
 from glancesync.service.history import History
-from glancesync.service.timers import PurgeTimer
+from glancesync.service.timers import PurgeChore
 from glancesync.sync.locations import mark_located
 from glancesync.sync.new_ids import NewId
 from tests.fixtures.memory_cloud import SYNC, MemoryCloud
@@ -28,10 +29,10 @@ def cloud(tmp_path):
 def purge(cloud, days=30.0, **windows):
     deletion = DeletionSettings(max_deletes_window_seconds=windows.get("deletes", 3600))
     sync = SyncSettings(**{**SYNC, "max_new_ids_window_seconds": windows.get("new_ids", 3600)})
-    timer = PurgeTimer(database=cloud.database, queue=cloud.queue, settings=WorkerSettings(history_days=days),
-                       clock=cloud.clock, guard=lambda _what, work, *args: work(*args),
+    chore = PurgeChore(database=cloud.database, queue=cloud.queue, settings=WorkerSettings(history_days=days),
+                       clock=cloud.clock,
                        history=History(database=cloud.database, deletion=deletion, sync=sync))
-    timer.run_once()
+    assert chore.run(Turn(name=PURGE, fence=1, wanted=0, asked=False))
 
 
 def count(cloud, table):
