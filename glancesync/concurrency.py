@@ -235,7 +235,8 @@ def _create_native_lock(handler: logging.Handler) -> None:
 
 
 def _getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-    if host is None or (isinstance(host, str) and _is_address(host)):
+    is_hubs = _native_threading.current_thread() is _native_threading.main_thread()
+    if not is_hubs or host is None or (isinstance(host, str) and _is_address(host)):
         return _native_getaddrinfo(host, port, *args, **kwargs)
     return eventlet.tpool.execute(_native_getaddrinfo, host, port, *args, **kwargs)
 

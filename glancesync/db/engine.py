@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from oslo_db import api as oslo_db_api
 from oslo_db.sqlalchemy import exc_filters
 from sqlalchemy import event
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from glancesync.concurrency import BlockingCalls
 from glancesync.db import compat, errors, migrate
@@ -50,6 +50,7 @@ class Database:
             raise ConfigurationError(f"[database] connection names {backend}; sqlite, postgresql and mysql are served")
         self.is_sqlite = backend == "sqlite"
         self._engine: sa.Engine | None = None
+        self._engine_beside: sa.Engine | None = None
         self._blocking = BlockingCalls()
 
     @property
@@ -107,9 +108,18 @@ class Database:
         return self._retried(True, work, args, kwargs)
 
     def run_here(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-        """As `run`, for a native thread of SQLite's only server process: neither the hub nor retries are involved."""
+        """As `run`, for one native thread beside the hub, which may be busy, and without retries."""
         with self._our_errors():
-            return self._blocking.call_here(self._transaction, False, work, args, kwargs)
+            if self.is_sqlite:
+                return self._blocking.call_here(self._transaction, False, work, args, kwargs)
+            return self._transaction_beside(work, args, kwargs)
+
+    def _transaction_beside(self, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
+        # The engine's pool has green locks, which native threads must not contend for: this one has no pool. The
+        # drivers wait by a hub that eventlet makes for the thread.
+        if self._engine_beside is None:
+            self._engine_beside = _create_server_engine(self._url, pool=False)
+        return self._once(self._engine_beside, False, work, args, kwargs)
 
     def _retried(self, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
         call = self._blocking.call if self.is_sqlite else _directly
@@ -144,6 +154,10 @@ class Database:
                 return work(connection, *args, **kwargs)
 
 
+_POOL: Mapping[str, Any] = {"pool_pre_ping": True, "pool_recycle": 3600, "pool_size": 10, "max_overflow": 20,
+                            "pool_timeout": 30}
+
+
 def _directly(function: Callable[..., Result], *args: Any) -> Result:
     return function(*args)
 
@@ -154,12 +168,12 @@ _with_retries = oslo_db_api.wrap_db_retry(
     retry_on_disconnect=True, retry_on_deadlock=True, exception_checker=errors.may_pass)
 
 
-def _create_server_engine(url: sa.URL) -> sa.Engine:
+def _create_server_engine(url: sa.URL, *, pool: bool = True) -> sa.Engine:
     if url.get_backend_name() in ("mysql", "mariadb"):
         url = url.update_query_dict({"charset": "utf8mb4"})
     try:
-        engine = sa.create_engine(url, isolation_level="READ COMMITTED", hide_parameters=True, pool_pre_ping=True,
-                                  pool_recycle=3600, pool_size=10, max_overflow=20, pool_timeout=30)
+        engine = sa.create_engine(url, isolation_level="READ COMMITTED", hide_parameters=True,
+                                  **(_POOL if pool else {"poolclass": NullPool}))
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"[database] connection names {url.drivername}, whose Python module {error.name} is "
                                  "not installed: pip install it beside this program") from error

@@ -210,13 +210,8 @@ class TaskQueue:
         return Held(lost=frozenset(claim_key(task) for task in held.values()) - alive.keys(),
                     cancelled=frozenset(key for key, task in alive.items() if task.cancel))
 
-    @property
-    def renews_natively(self) -> bool:
-        """Whether `renew_here` may be used."""
-        return self._database.is_sqlite
-
     def renew_here(self) -> None:
-        """Renew all leases from a native thread, without the hub, which may be busy."""
+        """Renew all leases from one native thread, without the hub, which may be busy."""
         held = dict(self._held)
         if held:
             self._database.run_here(self._renew_in, held)

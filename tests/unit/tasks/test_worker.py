@@ -22,7 +22,7 @@ from glancesync.exceptions import (
 from glancesync.model.task import Outcome, Pair, Task, TaskFilter, TaskState, Trigger
 from glancesync.tasks.handle import TaskHandle
 from glancesync.tasks.queue import TaskQueue
-from glancesync.tasks.worker import Worker
+from glancesync.tasks.worker import Worker, sweep_seconds
 from tests.fixtures.queues import new_pairs, new_queue, pass_time
 
 SETTINGS = WorkerSettings(max_tasks=4, max_tasks_per_region=2, task_retry_times=2)
@@ -391,3 +391,10 @@ def test_the_next_image_begins_in_both_regions_at_once_unless_a_sibling_is_slow(
     pass_until(lambda: worker.running == 0)
     worker.stop(1)
     loop.wait()
+
+
+@pytest.mark.parametrize("lease_seconds", [3, 6, 30, 600])
+@pytest.mark.parametrize("random", [0.0, 0.5, 1.0])
+def test_a_dead_servers_tasks_are_swept_well_within_five_seconds_after_its_lease(lease_seconds, random):
+    assert 0.5 < sweep_seconds(lease_seconds, random) <= 2.5
+    assert sweep_seconds(lease_seconds, random) < lease_seconds / 2
