@@ -23,8 +23,8 @@ from glancesync.api.app import load_app
 from glancesync.api.parts import Parts
 from glancesync.api.policies import new_enforcer
 from glancesync.clock import Clock, SystemClock
-from glancesync.cmd.hearing import new_feed
-from glancesync.cmd.joints import spared, suspecting, waking
+from glancesync.cmd.hearing import new_bell, new_feed
+from glancesync.cmd.joints import rings, spared, suspecting, waking
 from glancesync.cmd.outward import Outward, build_stages, keystone_of
 from glancesync.cmd.place import Place, server_name
 from glancesync.cmd.reload import Told, tell_chores, tell_clients
@@ -46,6 +46,7 @@ from glancesync.regions.health import RegionHealth
 from glancesync.regions.prober import RegionProber
 from glancesync.regions.projects import Projects
 from glancesync.service import Service
+from glancesync.service.bell import SharedBell
 from glancesync.service.chores import ChoreRunner, ask_at_start, ask_now
 from glancesync.service.feed import NotificationFeed
 from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
@@ -101,6 +102,7 @@ class Server:
     presence: Presence
     streams: Streams
     feed: NotificationFeed | None
+    bell: SharedBell | None
     app: Any
     clock: DatabaseClock
     show_here: Callable[[], None]
@@ -153,7 +155,8 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
                     recovers=place is None)
     wake = waking(queue, worker)
     doorbell, host = Doorbell(), socket.gethostname()
-    service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
+    bell = new_bell(conf, settings.doorbell, heard=worker.ring, clock=clock, guard=worker.guard)
+    service = Service(database=database, queue=queue, context=context, converger=converger, ring=rings(worker, bell),
                       request_reconcile=doorbell.ring, health=health, frozen=frozen, shortcut=shortcut)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
     streams = Streams(source=service, clock=clock, most=settings.web.max_streams,
@@ -192,6 +195,7 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
             name=queue.owner, host=host, pid=os.getpid(), version=__version__)),
         streams=streams,
         feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
+        bell=bell,
         app=load_app(parts, _paste_file(conf, settings)),
         clock=clock, show_here=SharedGauges(registries.counted, here).show if place else lambda: None)
 

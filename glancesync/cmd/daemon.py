@@ -88,6 +88,7 @@ class _Daemon:
         server = self._server
         each = [server.worker.run_forever, server.region_timer.run_forever, server.prober.run_forever,
                 server.freeze_timer.run_forever, server.presence.run_forever, server.chores.run_forever]
+        each += [server.bell.run_forever] if server.bell is not None else []
         listens = self._standing.is_first and server.feed is not None
         return [*each, server.feed.run_forever] if listens and server.feed is not None else each
 

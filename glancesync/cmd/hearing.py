@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the notification listener as a process (see cmd.hear). Called by build."""
+"""Starts what speaks with the message broker, each a process of its own: the notification listener (cmd.hear) and the
+doorbell (cmd.ring). Called by build."""
 from __future__ import annotations
 
 import importlib.util
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 
 from oslo_config import cfg
 
 from glancesync.clock import Clock
+from glancesync.conf.doorbell import DoorbellSettings
 from glancesync.conf.notifications import NotificationSettings
 from glancesync.exceptions import ConfigurationError
+from glancesync.service.bell import SharedBell
 from glancesync.service.feed import Hears, Listener, NotificationFeed
 from glancesync.service.timers import Guard
 
@@ -23,15 +27,32 @@ def new_feed(conf: cfg.ConfigOpts, settings: NotificationSettings, *, service: H
         return None
     if not settings.transport_url:
         raise ConfigurationError("[notifications] enabled needs transport_url: rabbit://USER:PASSWORD@HOST:5672/")
+    _need_messaging("[notifications] enabled")
+    return NotificationFeed(service=service, start=_starter(conf, "glancesync.cmd.hear"), clock=clock, guard=guard)
+
+
+def new_bell(conf: cfg.ConfigOpts, settings: DoorbellSettings, *, heard: Callable[[], object], clock: Clock,
+             guard: Guard) -> SharedBell | None:
+    """None where no broker is named; raises ConfigurationError for what would never ring."""
+    if not settings.transport_url:
+        return None
+    if "://" not in settings.transport_url:
+        raise ConfigurationError("[doorbell] transport_url is no URL: rabbit://USER:PASSWORD@HOST:5672/")
+    _need_messaging("[doorbell] transport_url")
+    return SharedBell(start=_starter(conf, "glancesync.cmd.ring"), heard=heard, clock=clock, guard=guard)
+
+
+def _need_messaging(option: str) -> None:
     if importlib.util.find_spec("oslo_messaging") is None:
-        raise ConfigurationError("[notifications] enabled needs oslo.messaging: "
-                                 "pip install 'glancesync[notifications]'")
+        raise ConfigurationError(f"{option} needs oslo.messaging: pip install 'glancesync[notifications]'")
+
+
+def _starter(conf: cfg.ConfigOpts, module: str) -> Callable[[socket.socket], Listener]:
     # The password stands in the files that it reads, not in its arguments.
     files = [f"--config-file={name}" for name in conf.config_file or ()]
     folders = [f"--config-dir={name}" for name in conf.config_dir or ()]
 
     def start(connection: socket.socket) -> Listener:
-        return subprocess.Popen([sys.executable, "-m", "glancesync.cmd.hear", *files, *folders],
-                                stdin=connection.fileno())
+        return subprocess.Popen([sys.executable, "-m", module, *files, *folders], stdin=connection.fileno())
 
-    return NotificationFeed(service=service, start=start, clock=clock, guard=guard)
+    return start

@@ -8,6 +8,7 @@ from glancesync.exceptions import SourcesBusyError
 from glancesync.model.task import Pair, Trigger
 from glancesync.regions.breaker import BreakerState
 from glancesync.regions.health import RegionHealth
+from glancesync.service.bell import SharedBell
 from glancesync.service.freezing import FrozenRegions
 from glancesync.sync.records import ReplicaRecords
 from glancesync.tasks.queue import TaskQueue
@@ -35,6 +36,16 @@ def suspecting(records: ReplicaRecords, queue: TaskQueue) -> Callable[[str, str]
         queue.submit([Pair(image_id, region)], trigger=Trigger.TIMER, priority=_SCRUB_PRIORITY)
 
     return suspect
+
+
+def rings(worker: Worker, bell: SharedBell | None) -> Callable[[], None]:
+    """Has this server and, where they hear it, all others look at the queue."""
+    def ring() -> None:
+        worker.ring()
+        if bell is not None:
+            bell.ring()
+
+    return ring
 
 
 def waking(queue: TaskQueue, worker: Worker) -> Callable[[str], None]:

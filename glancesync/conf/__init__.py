@@ -15,6 +15,7 @@ from glancesync.conf import (
     api,
     breaker,
     deletion,
+    doorbell,
     keystone,
     metrics,
     notifications,
@@ -30,7 +31,7 @@ from glancesync.conf import (
 from glancesync.exceptions import ConfigurationError
 
 SECTIONS = (server, sync, strategy, transfer, stores, worker, breaker, reconcile, deletion, api, web, metrics,
-            notifications)
+            notifications, doorbell)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class Settings:
     web: web.WebSettings
     metrics: metrics.MetricsSettings
     notifications: notifications.NotificationSettings
+    doorbell: doorbell.DoorbellSettings
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

@@ -9,6 +9,7 @@ from glancesync.conf import (
     api,
     breaker,
     deletion,
+    doorbell,
     keystone,
     metrics,
     notifications,
@@ -45,4 +46,5 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         ("web", web.OPTS),
         ("metrics", metrics.OPTS),
         (notifications.GROUP, notifications.OPTS),
+        (doorbell.GROUP, doorbell.OPTS),
     ]

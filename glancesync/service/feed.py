@@ -80,7 +80,7 @@ class NotificationFeed:
                 LOG.warning("the notification listener (process %d) is lost: %s", listener.pid, error)
             finally:
                 ours.close()
-                _end(listener)
+                end_listener(listener)
 
     def _take(self, line: bytes) -> bytes:
         batch, heard = from_line(line)
@@ -100,7 +100,8 @@ def _lines(connection: socket.socket) -> Iterator[bytes]:
         yield from lines
 
 
-def _end(listener: Listener) -> None:
+def end_listener(listener: Listener) -> None:
+    """In an orderly way, or else at once."""
     listener.terminate()
     try:
         listener.wait(_END_SECONDS)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The doorbell's process: never green, started by the server with a socket as its stdin (see service.bell).
+
+What the server rings goes to all servers of the topic as a fanout message, at most every 50 ms; what another server
+rings goes to this one. When the server is gone the socket ends, and it ends too; when the broker is gone oslo.messaging
+connects again by itself.
+"""
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import oslo_messaging
+from oslo_config import cfg
+from oslo_log import log
+
+from glancesync import __version__
+from glancesync import conf as options
+from glancesync.clock import Clock, SystemClock
+from glancesync.cmd.logs import make_inert
+from glancesync.conf.doorbell import DoorbellSettings
+
+LOG = logging.getLogger(__name__)
+_PROG = "glance-sync"
+_READ_BYTES = 4096
+_MERGE_SECONDS = 0.05
+_PAUSE_SECONDS = 1.0
+
+
+class Ears:
+    """What oslo.messaging calls with a ring. `me` is this process's name: its own rings come back to it too."""
+
+    def __init__(self, connection: socket.socket, me: str) -> None:
+        self._connection = connection
+        self._me = me
+
+    def ring(self, _context: Mapping[str, Any], server: object = None, **_more: object) -> None:
+        """Another server queued something. One that waits already needs no second ring."""
+        if server == self._me:
+            return
+        try:
+            self._connection.send(b"r", socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            LOG.debug("the server is too busy to be told once more")
+
+
+def new_transport(conf: cfg.ConfigOpts, settings: DoorbellSettings) -> Any:
+    """Connects to nothing yet."""
+    return oslo_messaging.get_rpc_transport(conf, url=oslo_messaging.TransportURL.parse(conf, settings.transport_url))
+
+
+def listen(transport: Any, settings: DoorbellSettings, ears: Ears, me: str) -> Any:
+    """Hear what others ring, from when the broker answers."""
+    target = oslo_messaging.Target(exchange=settings.exchange, topic=settings.topic, server=me)
+    server = oslo_messaging.get_rpc_server(transport, target, [ears], executor="threading",
+                                           access_policy=oslo_messaging.DefaultRPCAccessPolicy)
+    server.start()
+    LOG.info("the doorbell is connected")
+    return server
+
+
+def pass_on(connection: socket.socket, client: Any, me: str, clock: Clock) -> None:
+    """Ring for the server until it is gone. Rings that come while one goes out become one."""
+    while connection.recv(_READ_BYTES):
+        try:
+            client.cast({}, "ring", server=me)
+        except oslo_messaging.MessagingException as error:
+            LOG.warning("the other servers are not told at once that there is something to do: %s",
+                        type(error).__name__)
+            clock.sleep(_PAUSE_SECONDS)
+        clock.sleep(_MERGE_SECONDS)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Ring and listen until the server is gone. Never returns: threads that wait for a broker are not waited for."""
+    conf = options.parse(list(sys.argv[1:] if arguments is None else arguments), prog=_PROG)
+    log.setup(conf, _PROG, version=__version__)
+    make_inert(logging.getLogger())
+    connection = socket.socket(fileno=0)
+    connection.setblocking(True)
+    settings, me = options.read_settings(conf).doorbell, uuid.uuid4().hex
+    transport = new_transport(conf, settings)
+    threading.Thread(target=listen, args=(transport, settings, Ears(connection, me), me), daemon=True).start()
+    client = oslo_messaging.get_rpc_client(transport, oslo_messaging.Target(
+        exchange=settings.exchange, topic=settings.topic, fanout=True), retry=1)
+    pass_on(connection, client, me, SystemClock())
+    logging.shutdown()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
