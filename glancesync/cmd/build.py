@@ -46,6 +46,7 @@ from glancesync.regions.health import RegionHealth
 from glancesync.regions.prober import RegionProber
 from glancesync.regions.projects import Projects
 from glancesync.service import Service
+from glancesync.service.breakers import SharedBreakers
 from glancesync.service.chores import ChoreRunner, ask_at_start, ask_now
 from glancesync.service.feed import NotificationFeed
 from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
@@ -129,7 +130,8 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
                     settings=settings.strategy, clock=clock)
     drivers = _drivers(settings, clock)
     stores = StoreBook(directory.known, {*drivers, STREAM})
-    health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
+    health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading,
+                          breakers=SharedBreakers(database, queue.owner))
     sources = Sources(clock=clock, list_held=records.list_held, most=lambda: settings.transfer.max_reads_per_source,
                       why_not=spared(health, frozen), woken=lambda image_id: wake(image_id))
     tee = Tee(settings.transfer, sources.readers)
@@ -150,7 +152,9 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     converger = Converger(context, executor)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
                     random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters,
-                    recovers=place is None)
+                    recovers=place is None, servers=lambda: presence.serving)
+    presence = Presence(database=database, clock=clock, guard=worker.guard, identity=ServerIdentity(
+        name=queue.owner, host=host, pid=os.getpid(), version=__version__))
     wake = waking(queue, worker)
     doorbell, host = Doorbell(), socket.gethostname()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
@@ -188,9 +192,7 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
         prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
         freeze_timer=FreezeTimer(frozen=frozen, clock=clock, stop_runs=worker.stop_runs, woken=worker.ring,
                                  guard=worker.guard),
-        presence=Presence(database=database, clock=clock, guard=worker.guard, identity=ServerIdentity(
-            name=queue.owner, host=host, pid=os.getpid(), version=__version__)),
-        streams=streams,
+        presence=presence, streams=streams,
         feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
         app=load_app(parts, _paste_file(conf, settings)),
         clock=clock, show_here=SharedGauges(registries.counted, here).show if place else lambda: None)

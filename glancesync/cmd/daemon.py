@@ -74,6 +74,7 @@ class _Daemon:
         server = self._server
         server.region_timer.run_once()  # before anything is queued under a name that a region did not have before
         server.freeze_timer.run_once()  # nor is anything written to what was frozen before
+        server.prober.refresh()  # or left alone
         server.directory.before_change(server.region_watch.write_down)
         if self._standing.is_first and server.settings.reconcile.reconcile_at_start:
             server.ask_for_comparison()
