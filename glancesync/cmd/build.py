@@ -64,6 +64,7 @@ from glancesync.sync.converge import Converger
 from glancesync.sync.execute import Executor
 from glancesync.sync.owners import Owners
 from glancesync.sync.preflight import Preflight
+from glancesync.sync.readers import SharedReaders
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.shortcut import StoreShortcut
 from glancesync.sync.sight import RegionSight
@@ -132,9 +133,11 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     stores = StoreBook(directory.known, {*drivers, STREAM})
     health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading,
                           breakers=SharedBreakers(database, queue.owner))
-    sources = Sources(clock=clock, list_held=records.list_held, most=lambda: settings.transfer.max_reads_per_source,
+    readers = SharedReaders(database, queue.owner)
+    sources = Sources(clock=clock, readers=readers, list_held=records.list_held,
+                      most=lambda: settings.transfer.max_reads_per_source,
                       why_not=spared(health, frozen), woken=lambda image_id: wake(image_id))
-    tee = Tee(settings.transfer, sources.readers)
+    tee = Tee(settings.transfer, readers)
     shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock,
                              order=lambda: settings.stores.drivers, sources=sources, gathers=tee.gathers,
                              read_facts=lambda region: preflight.facts(region),

@@ -198,14 +198,20 @@ class TaskQueue:
         return self._database.run(work)
 
     def hasten(self, image_id: str, code: str) -> int:
-        """Make the image's tasks due now that wait for that reason; how many."""
+        """Make the image's tasks due now that wait for that reason; how many. Where there is none nothing is written.
+        """
+        waiting = (tasks.c.image_id == image_id) & (tasks.c.state == TaskState.WAITING.value) \
+            & (tasks.c.reason_code == code)
+
+        def find(connection: sa.Connection) -> bool:
+            return connection.execute(sa.select(tasks.c.id).where(waiting).limit(1)).first() is not None
+
         def work(connection: sa.Connection) -> int:
             at = now(connection)
-            return connection.execute(sa.update(tasks).where(
-                tasks.c.image_id == image_id, tasks.c.state == TaskState.WAITING.value, tasks.c.reason_code == code,
-                tasks.c.run_at > at).values(run_at=at, updated_at=at)).rowcount
+            return connection.execute(sa.update(tasks).where(waiting, tasks.c.run_at > at).values(
+                run_at=at, updated_at=at)).rowcount
 
-        return self._database.run(work)
+        return self._database.run(work) if self._database.read(find) else 0
 
     def heartbeat(self, *, renew: bool = True) -> Held:
         """Renew the leases of all tasks that this process holds (also a lease that ran out while nobody took the
