@@ -156,10 +156,11 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
                     random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters,
                     recovers=place is None, servers=lambda: presence.serving)
+    host = socket.gethostname()
     presence = Presence(database=database, clock=clock, guard=worker.guard, identity=ServerIdentity(
         name=queue.owner, host=host, pid=os.getpid(), version=__version__))
     wake = waking(queue, worker)
-    doorbell, host = Doorbell(), socket.gethostname()
+    doorbell = Doorbell()
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=worker.ring,
                       request_reconcile=doorbell.ring, health=health, frozen=frozen, shortcut=shortcut)
     watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
