@@ -192,6 +192,9 @@ class _Daemon:
         if threads:
             self._server.presence.leave()
         self._server.database.close()
+        # A second signal that comes while the interpreter ends would end it in its own way, as if something had failed.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
         LOG.info("stopped")
 
     def _let_answers_end(self, api: concurrency.GreenThread | None, deadline: float) -> None:

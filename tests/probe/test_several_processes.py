@@ -103,7 +103,7 @@ def test_killed_and_restarted_in_turn_under_load(start_cloud: StartCloud, new_se
 def test_a_stop_under_load(start_cloud: StartCloud, new_server: Callable[..., Several], second_signal: bool) -> None:
     """All processes drain together; a second signal has them hand back at once. The next start finds the rest."""
     cloud = start_cloud(regions=3, images=40, seconds=4 if second_signal else 1)
-    server = new_server(cloud)
+    server = new_server(cloud, options={"worker": {"max_tasks": 4}})  # a third of what the regions bear
     daemon = server.start()
     eventually(lambda: len(cloud.uploads("begin")) >= 12, 30)
     daemon.send(signal.SIGTERM)
@@ -147,7 +147,7 @@ def test_servers_restarted_in_turn_under_load(start_cloud: StartCloud, new_serve
                                               new_database: Callable[[str], str], backend: str) -> None:
     """Two servers of two processes on one database: each is stopped and started while the other works."""
     cloud = start_cloud(regions=4, images=120, seconds=1)
-    url, options = new_database(backend), {"worker": {"max_tasks_per_region": 1}}
+    url, options = new_database(backend), {"worker": {"max_tasks_per_region": 4}}
     servers = [new_server(cloud, workers=2, url=url, options=options) for _ in range(2)]
     daemons = [server.start() for server in servers]
     for turn in range(4):
