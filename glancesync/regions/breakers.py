@@ -27,7 +27,6 @@ class Kept:
 class Changed:
     """What a change made of one, at which moment."""
 
-    before: Breaker
     after: Kept
     at: float
 
@@ -64,7 +63,7 @@ class OwnBreakers:
         before, at = self._kept.get(region, Kept()), self._clock.now()
         after = self._kept[region] = Kept(breaker=change(before.breaker, at), version=before.version + 1,
                                           probe_until=None if probe else before.probe_until)
-        return Changed(before=before.breaker, after=after, at=at)
+        return Changed(after=after, at=at)
 
     def begin_probe(self, region: str, *, whole: bool) -> bool:
         kept, now = self._kept.get(region, Kept()), self._clock.now()

@@ -44,23 +44,15 @@ class RegionHealth:
         """Read what all servers know; whether some region may be given more work now. Raises NotReadyError."""
         now, found = self._breakers.read()
         self._ahead = now - self._clock.monotonic()
-        eased = False
-        for region, kept in found.items():
-            before = self.breaker(region)
-            self._learn(region, kept)
-            after = self.breaker(region)
-            if after.state is not before.state:
-                self._log(region, after, now)
-                eased = eased or after.state is not BreakerState.OPEN
-        return eased
+        changed = [region for region, kept in found.items() if self._learn(region, kept, now)]
+        return any(self.breaker(region).state is not BreakerState.OPEN for region in changed)
 
     def forget(self, region: str) -> None:
         """It left the catalog, or has another endpoint: what was known is of something else."""
         if self.breaker(region) == Breaker():
             return
-        before = self._change(region, lambda _before, _now: Breaker())
-        if before is not None and before.state is not BreakerState.CLOSED:
-            LOG.info("region %s: its breaker is closed, the region has left or moved", region)
+        LOG.info("region %s has left or moved: nothing of before is held against it", region)
+        self._change(region, lambda _before, _now: Breaker())
 
     # For the worker.
 
@@ -147,23 +139,25 @@ class RegionHealth:
         if probe or change(known, self._now()) != known:  # most runs end well where all is well: nobody is asked
             self._change(region, change, probe=probe)
 
-    def _change(self, region: str, change: Change, *, probe: bool = False) -> Breaker | None:
-        """What the breaker was, None where it could not be changed."""
+    def _change(self, region: str, change: Change, *, probe: bool = False) -> None:
         try:
             changed = self._breakers.change(region, change, probe=probe)
         except NotReadyError as error:
             LOG.warning("what was seen of region %s is not written down, its breaker stays %s: %s", region,
                         self.breaker(region).state.value, error)
-            return None
-        self._learn(region, changed.after)
-        if changed.after.breaker.state is not changed.before.state:
-            self._log(region, changed.after.breaker, changed.at)
-        return changed.before
+            return
+        self._learn(region, changed.after, changed.at)
 
-    def _learn(self, region: str, kept: Kept) -> None:
-        """What was read may be older than what was changed meanwhile."""
+    def _learn(self, region: str, kept: Kept, now: float) -> bool:
+        """Whether its state is another than was known here. What was read may be older than what was changed
+        meanwhile."""
+        before = self.breaker(region).state
         if region not in self._known or kept.version >= self._known[region].version:
             self._known[region] = kept
+        after = self.breaker(region)
+        if after.state is not before:
+            self._log(region, after, now)
+        return after.state is not before
 
     def _now(self) -> float:
         """On the clock of whoever keeps the breakers."""

@@ -69,17 +69,17 @@ class SharedBreakers:
         at = now(connection)
         before = _kept(row) if row is not None else Kept()
         if probe and (row is None or row.prober != self._owner):
-            return Changed(before=before.breaker, after=before, at=at)
+            return Changed(after=before, at=at)
         breaker = change(before.breaker, at)
         if breaker == before.breaker and not probe:
-            return Changed(before=before.breaker, after=before, at=at)
+            return Changed(after=before, at=at)
         values = _columns(breaker) | ({"prober": None, "probe_until": None} if probe else {})
         if row is None:
             connection.execute(sa.insert(breakers).values(region=region, version=1, updated_at=at, **values))
         else:
             _update(connection, row, at, **values)
         after = Kept(breaker=breaker, version=before.version + 1, probe_until=None if probe else before.probe_until)
-        return Changed(before=before.breaker, after=after, at=at)
+        return Changed(after=after, at=at)
 
 
 def _find(connection: sa.Connection, region: str) -> Any:

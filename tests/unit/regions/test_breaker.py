@@ -241,6 +241,17 @@ class TestHealth:
         assert not health.refresh()
         assert health.room("Two") == 0
 
+    def test_each_server_tells_once_what_it_learns(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Also one that learns it as it writes a failure of its own."""
+        breakers = Scripted()
+        health, other = (RegionHealth(settings=SETTINGS, clock=breakers.clock, source=lambda: "One", breakers=breakers)
+                         for _ in range(2))
+        self.fail(health, "Two", DOWN)
+        self.fail(other, "Two", DOWN, times=2)
+        health.refresh()
+        other.refresh()
+        assert [record.getMessage()[:30] for record in caplog.records] == ["region Two: its breaker opens "] * 2
+
     def test_what_another_server_eased_is_noticed(self) -> None:
         breakers = Scripted()
         health, other = (RegionHealth(settings=SETTINGS, clock=breakers.clock, source=lambda: "One", breakers=breakers)
