@@ -47,6 +47,7 @@ from glancesync.regions.prober import RegionProber
 from glancesync.regions.projects import Projects
 from glancesync.service import Service
 from glancesync.service.bell import SharedBell
+from glancesync.service.breakers import SharedBreakers
 from glancesync.service.chores import ChoreRunner, ask_at_start, ask_now
 from glancesync.service.feed import NotificationFeed
 from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
@@ -64,6 +65,7 @@ from glancesync.sync.converge import Converger
 from glancesync.sync.execute import Executor
 from glancesync.sync.owners import Owners
 from glancesync.sync.preflight import Preflight
+from glancesync.sync.readers import SharedReaders
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.shortcut import StoreShortcut
 from glancesync.sync.sight import RegionSight
@@ -131,10 +133,13 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
                     settings=settings.strategy, clock=clock)
     drivers = _drivers(settings, clock)
     stores = StoreBook(directory.known, {*drivers, STREAM})
-    health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading)
-    sources = Sources(clock=clock, list_held=records.list_held, most=lambda: settings.transfer.max_reads_per_source,
+    health = RegionHealth(settings=settings.breaker, clock=clock, source=directory.known_cascading,
+                          breakers=SharedBreakers(database, queue.owner))
+    readers = SharedReaders(database, queue.owner)
+    sources = Sources(clock=clock, readers=readers, list_held=records.list_held,
+                      most=lambda: settings.transfer.max_reads_per_source,
                       why_not=spared(health, frozen), woken=lambda image_id: wake(image_id))
-    tee = Tee(settings.transfer, sources.readers)
+    tee = Tee(settings.transfer, readers)
     shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock,
                              order=lambda: settings.stores.drivers, sources=sources, gathers=tee.gathers,
                              read_facts=lambda region: preflight.facts(region),
@@ -152,9 +157,12 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     converger = Converger(context, executor)
     worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
                     random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters,
-                    recovers=place is None)
+                    recovers=place is None, servers=lambda: presence.serving)
+    host = socket.gethostname()
+    presence = Presence(database=database, clock=clock, guard=worker.guard, identity=ServerIdentity(
+        name=queue.owner, host=host, pid=os.getpid(), version=__version__))
     wake = waking(queue, worker)
-    doorbell, host = Doorbell(), socket.gethostname()
+    doorbell = Doorbell()
     bell = new_bell(conf, settings.doorbell, heard=worker.ring, clock=clock, guard=worker.guard)
     service = Service(database=database, queue=queue, context=context, converger=converger, ring=rings(worker, bell),
                       request_reconcile=doorbell.ring, health=health, frozen=frozen, shortcut=shortcut)
@@ -191,9 +199,7 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
         prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
         freeze_timer=FreezeTimer(frozen=frozen, clock=clock, stop_runs=worker.stop_runs, woken=worker.ring,
                                  guard=worker.guard),
-        presence=Presence(database=database, clock=clock, guard=worker.guard, identity=ServerIdentity(
-            name=queue.owner, host=host, pid=os.getpid(), version=__version__)),
-        streams=streams,
+        presence=presence, streams=streams,
         feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
         bell=bell,
         app=load_app(parts, _paste_file(conf, settings)),

@@ -74,6 +74,7 @@ class _Daemon:
         server = self._server
         server.region_timer.run_once()  # before anything is queued under a name that a region did not have before
         server.freeze_timer.run_once()  # nor is anything written to what was frozen before
+        server.prober.refresh()  # or left alone
         server.directory.before_change(server.region_watch.write_down)
         if self._standing.is_first and server.settings.reconcile.reconcile_at_start:
             server.ask_for_comparison()
@@ -192,6 +193,9 @@ class _Daemon:
         if threads:
             self._server.presence.leave()
         self._server.database.close()
+        # A second signal that comes while the interpreter ends would end it in its own way, as if something had failed.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
         LOG.info("stopped")
 
     def _let_answers_end(self, api: concurrency.GreenThread | None, deadline: float) -> None:

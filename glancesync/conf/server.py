@@ -14,8 +14,8 @@ OPTS = [
     cfg.IntOpt("backlog", default=4096, min=1, help="Connections the kernel may hold before they are accepted."),
     cfg.IntOpt("workers", default=1, min=1, max=256,
                help="Server processes on this host, which share the port, the queue and the work: set it to the number "
-                    "of cores when one process keeps a core busy. Each has limits of its own: max_tasks, "
-                    "max_tasks_per_region and max_connections count per process. 1: no further process is started."),
+                    "of cores when one process keeps a core busy. Each has limits of its own: max_tasks and "
+                    "max_connections count per process. 1: no further process is started."),
     cfg.StrOpt("api_paste_config", default="glance-sync-paste.ini",
                help="Paste file with the API's pipeline; a relative name is looked up beside the configuration file, "
                     "then in the package."),

@@ -23,8 +23,8 @@ OPTS = [
     cfg.IntOpt("max_reads_per_source", mutable=True, default=2, min=1, max=1000,
                help="How many copies of one image may be read from one region at once; copies that share a read count "
                     "once. The others wait until one has ended, and may then read from the regions that have the "
-                    "image by now, so that N regions are filled in about log(N) rounds. Each server process counts "
-                    "its own."),
+                    "image by now, so that N regions are filled in about log(N) rounds. All servers that share "
+                    "the database count together."),
     cfg.FloatOpt("idle_timeout_seconds", mutable=True, default=60, min=0.1,
                  help="A source or target that moves no byte for this long counts as dead."),
 ]

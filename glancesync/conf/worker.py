@@ -12,7 +12,8 @@ RETRY_OPT = cfg.IntOpt("task_retry_times", mutable=True, default=0, min=0, max=1
 OPTS = [
     cfg.IntOpt("max_tasks", mutable=True, default=16, min=1, max=1000, help="Tasks that run at once in this server."),
     cfg.IntOpt("max_tasks_per_region", mutable=True, default=4, min=1, max=1000,
-               help="Tasks that run at once for one region, so that a slow region holds up only its own work."),
+               help="Tasks that run at once for one region, in all servers that share the database, so that a slow "
+                    "region holds up only its own work and bears no more than this."),
     cfg.FloatOpt("lease_seconds", default=30, min=3,
                  help="How long a claimed task stays with a server that gives no sign of life; a third of it is the "
                       "heartbeat."),

@@ -313,3 +313,35 @@ attempts = sa.Table(
     sa.Index("ix_attempts_task", "task_id", "began_at"),
     sa.Index("ix_attempts_began", "began_at"),
 )
+
+claim_turns = sa.Table(
+    "claim_turns", metadata,
+    _region(primary_key=True),
+    sa.Column("turn", sa.BigInteger, nullable=False),
+)
+
+source_reads = sa.Table(
+    "source_reads", metadata,
+    _image_id(primary_key=True),
+    _region(primary_key=True),  # where it is read
+    sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),  # below the limit; each is taken by one
+    sa.Column("read_id", _exact(32), nullable=False),
+    sa.Column("owner", _exact(255), nullable=False),  # as in tasks: a read counts while its owner runs one of the image
+    sa.Column("began_at", sa.Double, nullable=False),
+)
+
+breakers = sa.Table(
+    "breakers", metadata,
+    _region(primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),  # of the row: each change raises it
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("since", sa.Double),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("successes", sa.Integer, nullable=False),
+    sa.Column("pauses", sa.Integer, nullable=False),
+    sa.Column("next_probe_at", sa.Double),
+    sa.Column("reason", sa.String(1024)),
+    sa.Column("prober", _exact(255)),  # which server probes the region now
+    sa.Column("probe_until", sa.Double),  # and how long nobody else does
+    sa.Column("updated_at", sa.Double, nullable=False),
+)

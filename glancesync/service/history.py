@@ -28,6 +28,7 @@ from glancesync.db.schema import (
     regions,
     registrations,
     replicas,
+    source_reads,
     tasks,
 )
 from glancesync.model.replica import ReplicaState
@@ -55,6 +56,7 @@ class History:
         total += self._drain(_forget_replicas, before)
         total += self._drain(_forget_registrations, before)
         total += self._drain(_forget_located, before)
+        total += self._drain(_forget_reads, before)
         return total + self._drain(_forget_images, before)
 
     def _drain(self, work: Callable[..., int], *args: object) -> int:
@@ -104,6 +106,15 @@ def _forget_located(connection: sa.Connection, before: float) -> int:
         located.c.asked_at < before, ~sa.exists().where(replicas.c.image_id == located.c.image_id)).limit(_AT_ONCE)))
     if some:
         connection.execute(sa.delete(located).where(located.c.image_id.in_(some)))
+    return len(some)
+
+
+def _forget_reads(connection: sa.Connection, before: float) -> int:
+    """Those of servers that died over them, of images that nobody copied since."""
+    some = list(connection.scalars(sa.select(source_reads.c.read_id).where(
+        source_reads.c.began_at < before).limit(_AT_ONCE)))
+    if some:
+        connection.execute(sa.delete(source_reads).where(source_reads.c.read_id.in_(some)))
     return len(some)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which servers share the database, each with its last sign of life. Told by the daemon, asked by the core.
 
-Nothing is decided by it: whose task is whose says the task's lease alone.
+Only how much of a region's limit each takes first is decided by it: whose task is whose says the task's lease alone.
 """
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ class Presence:
         self._guard = guard
         self._state = ServerState.SERVING
         self._clock_is_wrong = False
+        self._serving = 1
+
+    @property
+    def serving(self) -> int:
+        """How many servers took tasks when this one last gave a sign of life, with itself."""
+        return self._serving
 
     def run_forever(self) -> None:
         while True:
@@ -51,7 +57,7 @@ class Presence:
     def run_once(self) -> None:
         """Give a sign of life, look at the database's clock, and forget servers that gave no sign for long. Raises
         NotReadyError."""
-        self._database.run(self._tell)
+        self._serving = max(self._database.run(self._tell), 1)
         self._judge_clock()
 
     def stopping(self) -> None:
@@ -80,7 +86,7 @@ class Presence:
             LOG.info("the clock of this machine agrees with the database's again")
         self._clock_is_wrong = is_wrong
 
-    def _tell(self, connection: sa.Connection) -> None:
+    def _tell(self, connection: sa.Connection) -> int:
         now, me = self._clock.measure(connection), self._identity
         sign = {"heartbeat_at": now, "state": self._state.value,
                 "clock_ahead_seconds": self._clock.own_ahead_seconds}
@@ -90,6 +96,8 @@ class Presence:
                 name=me.name, host=me.host, pid=me.pid, version=me.version, engine=me.engine,
                 started_at=now, **sign))
         connection.execute(sa.delete(servers).where(servers.c.heartbeat_at < now - FORGOTTEN_SECONDS))
+        return connection.execute(sa.select(sa.func.count()).where(
+            servers.c.state == ServerState.SERVING.value, servers.c.heartbeat_at >= now - SILENT_SECONDS)).scalar_one()
 
     def _forget(self, connection: sa.Connection) -> None:
         connection.execute(sa.delete(servers).where(servers.c.name == self._identity.name))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from glancesync.clock import Clock
 from glancesync.db.engine import Database
 from glancesync.db.schema import attempts
-from glancesync.exceptions import GlanceSyncError, NotReadyError
+from glancesync.exceptions import GlanceSyncError, NotReadyError, SourcesBusyError
 from glancesync.model.attempt import OK, Attempt
 from glancesync.sync.meter import Meter
 from glancesync.sync.run import Run
@@ -85,6 +85,8 @@ class AttemptWatch:
 
         try:
             yield
+        except SourcesBusyError:  # nothing was tried
+            raise
         except Exception as error:
             note(getattr(error, "code", GlanceSyncError.code), str(error))
             raise

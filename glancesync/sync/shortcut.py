@@ -121,11 +121,11 @@ class StoreShortcut:
         failed: dict[tuple[str, str], GlanceSyncError] = {}
         while True:
             way = self._next(source, run, replica_id, failed)
-            if way.driver != STREAM and not self._sources.reserve(way.source_region, way.source_id):
-                continue  # somebody was faster while the regions were asked
             started = self._clock.monotonic()
             try:
-                result = self._try(way, source, run, replica_id, watch, stream)
+                result = self._try_counted(way, source, run, replica_id, watch, stream)
+            except SourcesBusyError:
+                continue  # somebody was faster while the regions were asked
             except (StoreCopyError, TransferError, RegionError, NotFoundError) as error:
                 if not self._goes_on(error, way, source, run, replica_id):
                     raise
@@ -134,9 +134,6 @@ class StoreShortcut:
                 LOG.warning("image %s does not come to %s by %s from %s, after %.1f s: %s: %s", source.id, run.region,
                             way.driver, way.source_region, self._clock.monotonic() - started, error.code, error)
                 continue
-            finally:
-                if way.driver != STREAM:
-                    self._sources.readers.end(way.source_region, way.source_id)
             seconds = self._clock.monotonic() - started
             if not result.unverified:
                 self._sources.measured(source=way.source_region, target=run.region, driver=way.driver,
@@ -164,7 +161,6 @@ class StoreShortcut:
             raise NoWayError(f"no way of the bytes of image {source.id} to {run.region} may be taken",
                              region=run.region, retry_after_seconds=_NO_WAY_SECONDS)
         if way.busy:
-            self._sources.waits(source.id)
             raise SourcesBusyError(way.refusal or "")
         return way
 
@@ -175,6 +171,19 @@ class StoreShortcut:
     def distrust(self, region: str, why: str) -> None:
         """As Driving has it."""
         self._driving.distrust(region, why)
+
+    def _try_counted(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch,
+                     stream: Stream) -> CopyResult:
+        """Raises SourcesBusyError, too. The tee counts its reads itself: several runs may share one."""
+        if way.driver == STREAM:
+            return self._try(way, source, run, replica_id, watch, stream)
+        read = self._sources.begin(source.id, way.source_region)
+        if read is None:
+            raise SourcesBusyError(f"{way.source_region} gives no further copy of the image now")
+        try:
+            return self._try(way, source, run, replica_id, watch, stream)
+        finally:
+            self._sources.end(read)
 
     def _try(self, way: Way, source: Image, run: Run, replica_id: str, watch: AttemptWatch,
              stream: Stream) -> CopyResult:

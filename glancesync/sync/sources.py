@@ -5,7 +5,8 @@ shortcut.
     replicas with the image's own hash and size, verified -> minus the target, paused and frozen regions
     -> each with its readers now, its speed as measured, and how it failed a moment ago -> stores.select
 
-What is learnt of regions is this process's own and lasts as long: a server that starts measures again.
+Reads are counted over all servers. What is learnt of regions is this process's own and lasts as long: a server that
+starts measures again.
 """
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from glancesync.clock import Clock
 from glancesync.exceptions import NotReadyError
 from glancesync.model.image import Digest, Image
 from glancesync.stores.select import Holder, Site
-from glancesync.sync.readers import Readers
+from glancesync.sync.readers import OwnReaders, Read, Readers
 
 LOG = logging.getLogger(__name__)
 _DOUBT_SECONDS = 120.0
@@ -52,13 +53,14 @@ def _nothing(_image_id: str) -> None:
 
 class Sources:
     """`list_held`: the verified replicas of an image; `why_not`: why a region is to be spared now; `most`: reads of one
-    image that one region may serve at once; `woken`: whoever waits for a source of an image may look again."""
+    image that one region may serve at once; `woken`: whoever waits for a source of an image may look again, on
+    whichever server."""
 
     def __init__(self, *, clock: Clock, readers: Readers | None = None,
                  list_held: Callable[[str], Sequence[Held]] = _nobody, why_not: Callable[[str], str | None] = _never,
                  most: Callable[[], int] = lambda: _NOT_LIMITED,
                  woken: Callable[[str], None] = _nothing) -> None:
-        self.readers = readers or Readers()
+        self._readers = readers or OwnReaders()
         self._clock = clock
         self._list_held = list_held
         self._why_not = why_not
@@ -66,7 +68,6 @@ class Sources:
         self._woken = woken
         self._doubts: dict[tuple[str, str], tuple[float, str]] = {}
         self._speeds: dict[tuple[str, str, str], float] = {}
-        self._waiting: set[str] = set()
 
     def list_holders(self, image: Image, cascading: str, target: str, *, site: Callable[[str], Site],
                      joins: Callable[[str, str], bool]) -> list[Holder]:
@@ -77,15 +78,17 @@ class Sources:
             found += [(each.region, each.replica_id, self._why_not(each.region))
                       for each in self._list_held(image.id) if each.region not in (cascading, target)
                       and (each.size, each.digest) == (image.size, image.digest)]
-        return [self._holder(image, target, site(region), image_id, refusal=refusal, joins=joins(region, image_id))
-                for region, image_id, refusal in found]
+        reads = self._readers.counts(image.id)
+        return [self._holder(image, target, site(region), image_id, refusal=refusal, joins=joins(region, image_id),
+                             readers=reads.get(region, 0)) for region, image_id, refusal in found]
 
-    def reserve(self, region: str, image_id: str) -> bool:
-        """Count one more copy that reads there, if there is room; `readers.end` gives it back."""
-        if self.readers.count(region, image_id) >= self._most():
-            return False
-        self.readers.begin(region, image_id)
-        return True
+    def begin(self, image_id: str, region: str) -> Read | None:
+        """Count one more read of the image there, if there is room; `end` gives it back. Raises NotReadyError."""
+        return self._readers.begin(image_id, region, self._most())
+
+    def end(self, read: Read) -> None:
+        """It is over."""
+        self._readers.end(read)
 
     def failed(self, image_id: str, region: str, why: str) -> None:
         """The region did not give the image's bytes: for a while the others come first."""
@@ -101,27 +104,20 @@ class Sources:
         before = self._speeds.get(link, speed)
         self._speeds[link] = _NEWEST * speed + (1 - _NEWEST) * before
 
-    def waits(self, image_id: str) -> None:
-        """A copy of the image was put off because all its sources are busy."""
-        self._waiting.add(image_id)
-
     def ended(self, image_id: str) -> None:
         """A copy of the image has ended, well or not: who waits may look again."""
-        if image_id not in self._waiting:
-            return
-        self._waiting.discard(image_id)
         try:
             self._woken(image_id)
         except NotReadyError as error:
             LOG.warning("the copies of image %s that wait for a source look again when their time comes: %s", image_id,
                         error)
 
-    def _holder(self, image: Image, target: str, site: Site, image_id: str, *, refusal: str | None,
-                joins: bool) -> Holder:
-        readers, most = self.readers.count(site.region, image_id), self._most()
+    def _holder(self, image: Image, target: str, site: Site, image_id: str, *,  # noqa: PLR0913 - by name
+                refusal: str | None, joins: bool, readers: int) -> Holder:
         until, doubt = self._doubts.get((image.id, site.region), (0.0, ""))
         busy = f"{readers} copies of the image are read from {site.region} now; it waits for one of them to end"
         return Holder(site=site, image_id=image_id, refusal=refusal, readers=readers, joins=joins,
-                      busy=busy if readers >= most else None, doubt=doubt if self._clock.monotonic() < until else None,
+                      busy=busy if readers >= self._most() else None,
+                      doubt=doubt if self._clock.monotonic() < until else None,
                       speeds={driver: speed for (source, to, driver), speed in self._speeds.items()
                               if (source, to) == (site.region, target)})

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from glancesync import concurrency
 from glancesync.conf.transfer import TransferSettings
-from glancesync.exceptions import GlanceSyncError, SourceCorruptError, SourceReadError
+from glancesync.exceptions import GlanceSyncError, SourceCorruptError, SourceReadError, SourcesBusyError
 from glancesync.model.image import Image
 from glancesync.regions.client import RegionClient
 from glancesync.sync.branch import Branch
 from glancesync.sync.hashing import StreamHasher
-from glancesync.sync.readers import Readers
+from glancesync.sync.readers import OwnReaders, Read, Readers
 from glancesync.sync.run import RunHandle
 
 #: The source's region, the image's id there, and its hash.
@@ -36,11 +36,12 @@ class CopyResult:
 
 
 class Tee:
-    """Joins runs that want the same bytes at the same time. One per process; holds no image in memory."""
+    """Joins runs that want the same bytes at the same time. One per process; holds no image in memory. `readers` say
+    whether a read may begin: no more of an image go on in a region than `max_reads_per_source`."""
 
     def __init__(self, settings: TransferSettings, readers: Readers | None = None) -> None:
         self._settings = settings
-        self._readers = readers or Readers()
+        self._readers = readers or OwnReaders()
         self._gathering: dict[_Key, _Broadcast] = {}
 
     def gathers(self, region: str, image_id: str) -> bool:
@@ -53,14 +54,17 @@ class Tee:
 
         Raises SourceCorruptError, SourceReadError, TransferStalledError, LeaseLostError, TaskCancelledError and what
         the two regions' clients raise. After an error the replica is queued again (or as the target's death left it).
+        Before anything was done: SourcesBusyError, and NotReadyError where the readers do not answer.
         """
         key = (reader.region_name, source.id, source.digest.value if source.digest else None)
         broadcast = self._gathering.get(key)
+        is_first = broadcast is None
         if broadcast is None:
             broadcast = self._gathering[key] = _Broadcast(source, reader, self._settings)
-            self._readers.begin(*key[:2])
-            concurrency.spawn(self._start, key, broadcast, handle)
-        branch = broadcast.join(handle, algorithm)
+        branch = broadcast.join(handle, algorithm)  # at once: who joins later would miss the beginning
+        if is_first:
+            self._admit(key, broadcast, handle)
+        broadcast.wait_admitted()
         handle.report(step="copying", bytes_done=0, bytes_total=source.size)
         handle.gathering.arrive()
         try:
@@ -69,13 +73,30 @@ class Tee:
             branch.close()
         return broadcast.result()
 
-    def _start(self, key: _Key, broadcast: _Broadcast, handle: RunHandle) -> None:
+    def _admit(self, key: _Key, broadcast: _Broadcast, handle: RunHandle) -> None:
+        """Whoever joined meanwhile waits for the answer and is told the same."""
+        busy = SourcesBusyError(f"{key[0]} gives no further copy of the image now")
+        refused: GlanceSyncError | None = busy
+        read = None
+        try:
+            read = self._readers.begin(handle.task.image_id, key[0], self._settings.max_reads_per_source)
+            refused = busy if read is None else None
+        except GlanceSyncError as error:
+            refused = error
+        finally:
+            if refused is not None:
+                del self._gathering[key]
+            broadcast.admit(refused)
+        if read is not None:
+            concurrency.spawn(self._start, key, broadcast, handle, read)
+
+    def _start(self, key: _Key, broadcast: _Broadcast, handle: RunHandle, read: Read) -> None:
         try:
             handle.gathering.wait(self._settings.tee_gather_seconds)
             del self._gathering[key]
             broadcast.pump()
         finally:
-            self._readers.end(*key[:2])
+            self._readers.end(read)
 
 
 class _Broadcast:
@@ -85,9 +106,20 @@ class _Broadcast:
         self._source = source
         self._reader = reader
         self._settings = settings
+        self._admitted = concurrency.Event()
         self._branches: list[Branch] = []
         self._algorithms: set[str] = set()
         self._result: CopyResult | None = None
+
+    def admit(self, refused: GlanceSyncError | None) -> None:
+        """Whether it may read, and why not."""
+        self._admitted.send(refused)
+
+    def wait_admitted(self) -> None:
+        """Raises why it may not read."""
+        refused = self._admitted.wait()
+        if refused is not None:
+            raise refused
 
     def join(self, handle: RunHandle, algorithm: str) -> Branch:
         held = max(2, self._settings.buffer_bytes // self._settings.chunk_bytes)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from glancesync.db.schema import tasks
 from glancesync.model.task import TaskState
+from glancesync.tasks import turns
 
 _WAITING = tasks.c.state == TaskState.WAITING.value
+_RUNNING = tasks.c.state == TaskState.RUNNING.value
 
 
 class Lane(NamedTuple):
@@ -31,25 +33,45 @@ class Candidate(NamedTuple):
     region: str
 
 
-class Choice:
-    """What is taken so far, within the free slots of each region and `limit` over all."""
+class Chosen(NamedTuple):
+    """`overtaken`: others were faster in some region, so another look may find more."""
 
-    def __init__(self, free_slots: Callable[[str], int], limit: int) -> None:
-        self._free_slots = free_slots
+    ids: list[str]
+    overtaken: bool = False
+
+
+class Allowed(NamedTuple):
+    """`most`: how many tasks of a region may run at once, in all servers together; `share`: how many more this one
+    takes, None for all that fit."""
+
+    most: Callable[[str], int]
+    share: Callable[[str], int] | None = None
+
+    def free(self, region: str, running: int) -> int:
+        fits = self.most(region) - running
+        return max(fits if self.share is None or fits <= 0 else min(fits, self.share(region)), 0)
+
+
+class Choice:
+    """What is taken so far: `limit` over all, and of a region what is allowed beside the `running` ones."""
+
+    def __init__(self, allowed: Allowed, limit: int, running: Mapping[str, int]) -> None:
+        self._allowed = allowed
+        self._running = running
         self._free: dict[str, int] = {}
         self.room = limit
-        self.ids: list[str] = []
+        self.taken: dict[str, Candidate] = {}
 
     def free(self, region: str) -> int:
         if region not in self._free:
-            self._free[region] = max(self._free_slots(region), 0)
+            self._free[region] = self._allowed.free(region, self._running.get(region, 0))
         return min(self._free[region], self.room)
 
     def take(self, candidate: Candidate) -> bool:
         """Whether it was taken now."""
-        if candidate.id in self.ids or self.free(candidate.region) <= 0:
+        if candidate.id in self.taken or self.free(candidate.region) <= 0:
             return False
-        self.ids.append(candidate.id)
+        self.taken[candidate.id] = candidate
         self._free[candidate.region] -= 1
         self.room -= 1
         return True
@@ -63,17 +85,37 @@ class Claim:
         self._due = _WAITING & (tasks.c.run_at <= at) & tasks.c.id.not_in(list(held))
         self._at = at
 
-    def choose(self, free_slots: Callable[[str], int], limit: int) -> list[str]:
-        """Ids of at most `limit` tasks: highest priority first, in turns over the regions, oldest first in each; and
-        with each image its tasks in other regions that have a free slot, so that they can share one read."""
-        choice = Choice(free_slots, limit)
+    def choose(self, allowed: Allowed, limit: int) -> Chosen:
+        """At most `limit` tasks: highest priority first, in turns over the regions, oldest first in each; and with
+        each image its tasks in other regions that have a free slot, so that they can share one read. Of a region never
+        more run than is allowed, however many servers claim at a time."""
+        choice = Choice(allowed, limit, self._count_running())
         for _priority, lanes in itertools.groupby(self._lanes(), key=lambda lane: lane.priority):
             for candidate in self._in_turns(list(lanes), choice):
                 if choice.take(candidate):
                     self._take_siblings(candidate, choice)
                 if not choice.room:
-                    return choice.ids
-        return choice.ids
+                    return self._confirm(choice, allowed)
+        return self._confirm(choice, allowed)
+
+    def _confirm(self, choice: Choice, allowed: Allowed) -> Chosen:
+        """What of it fits beside what other servers took at the same moment."""
+        if not choice.taken or not turns.are_needed(self._connection):
+            return Chosen(ids=list(choice.taken))
+        regions = {candidate.region for candidate in choice.taken.values()}
+        turns.take(self._connection, regions)
+        # The statement after the wait: it sees what was committed meanwhile, at this level of isolation.
+        fitting = Choice(allowed, len(choice.taken), self._count_running(regions))
+        for candidate in choice.taken.values():
+            fitting.take(candidate)
+        return Chosen(ids=list(fitting.taken), overtaken=len(fitting.taken) < len(choice.taken))
+
+    def _count_running(self, regions: Collection[str] | None = None) -> dict[str, int]:
+        """By region, of all servers. Few rows, of an index alone."""
+        counted = sa.select(tasks.c.region, sa.func.count()).where(_RUNNING).group_by(tasks.c.region)
+        if regions is not None:
+            counted = counted.where(tasks.c.region.in_(sorted(regions)))
+        return {region: int(count) for region, count in self._connection.execute(counted)}
 
     def _lanes(self) -> list[Lane]:
         select = _GROUP_LANES if self._connection.dialect.name in ("mysql", "mariadb") else _SELECT_LANES

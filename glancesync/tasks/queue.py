@@ -23,11 +23,13 @@ from glancesync.exceptions import LeaseLostError, TaskCancelledError
 from glancesync.model.sort import NEWEST_FIRST, Sort
 from glancesync.model.task import Outcome, Pair, Progress, Run, Submission, Task, TaskFilter, TaskState, Trigger
 from glancesync.tasks import listing, rows, settle
-from glancesync.tasks.claim import Claim
+from glancesync.tasks.claim import Allowed, Claim
 from glancesync.tasks.states import check
 
 _RUNNING = tasks.c.state == TaskState.RUNNING.value
 _RETRIED_AT_ONCE = 500
+#: How often a claim looks that gets nothing because others took it at the same moment.
+_LOOKS = 3
 
 #: A claim by its task and fence; another claim of the same task has another fence.
 ClaimKey = tuple[str, int]
@@ -151,30 +153,36 @@ class TaskQueue:
 
     # For the worker.
 
-    def claim(self, free_slots: Mapping[str, int] | Callable[[str], int], limit: int) -> list[Task]:
+    def claim(self, most: Mapping[str, int] | Callable[[str], int], limit: int,
+              share: Callable[[str], int] | None = None) -> list[Task]:
         """Take at most `limit` tasks that are due, leased to this owner, in the order in which to start them.
 
-        `free_slots` tells how many more a region takes; a mapping has none for regions that it lacks.
+        `most` tells how many tasks of a region may run at once, in all servers together; never more do. A mapping has
+        none for regions that it lacks. `share`: how many more this server takes, where it is not all that fits.
         """
-        slots = free_slots if callable(free_slots) else _slots_of(free_slots)
-        claimed = self._database.run(self._claim_in, slots, limit, frozenset(self._held)) if limit > 0 else []
+        allowed = Allowed(most if callable(most) else _mapped(most), share)
+        claimed: list[Task] = []
+        for _ in range(_LOOKS if limit > 0 else 0):
+            claimed, overtaken = self._database.run(self._claim_in, allowed, limit, frozenset(self._held))
+            if claimed or not overtaken:
+                break
         self._held.update((task.id, task) for task in claimed)
         return claimed
 
-    def _claim_in(self, connection: sa.Connection, slots: Callable[[str], int], limit: int,
-                  held: Collection[str]) -> list[Task]:
+    def _claim_in(self, connection: sa.Connection, allowed: Allowed, limit: int,
+                  held: Collection[str]) -> tuple[list[Task], bool]:
         at = now(connection)
         # What this process still runs is not taken again, not even after its lease was lost.
-        ids = Claim(connection, at, held).choose(slots, limit)
+        ids, overtaken = Claim(connection, at, held).choose(allowed, limit)
         if not ids:
-            return []
+            return [], overtaken
         # Spelled so that SQLite looks the few rows up by their id, not all waiting ones by their state.
         waiting = sa.func.coalesce(tasks.c.state, "") == TaskState.WAITING.value
         taken = rows.update(connection, tasks.c.id.in_(ids) & waiting, {
             "state": TaskState.RUNNING.value, "owner": self._owner, "fence": tasks.c.fence + 1,
             "lease_until": at + self._settings.lease_seconds, "seen": tasks.c.wanted, "cancel": False,
             "started_at": at, "step": None, "bytes_done": None, "bytes_total": None, "updated_at": at})
-        return sorted(taken, key=lambda task: ids.index(task.id))
+        return sorted(taken, key=lambda task: ids.index(task.id)), overtaken
 
     def postpone(self, region: str | None, seconds: float, *, code: str, reason: str) -> int:
         """Have what is due in the region (None: everywhere) wait for so many seconds, for that reason; how many tasks.
@@ -190,14 +198,20 @@ class TaskQueue:
         return self._database.run(work)
 
     def hasten(self, image_id: str, code: str) -> int:
-        """Make the image's tasks due now that wait for that reason; how many."""
+        """Make the image's tasks due now that wait for that reason; how many. Where there is none nothing is written.
+        """
+        waiting = (tasks.c.image_id == image_id) & (tasks.c.state == TaskState.WAITING.value) \
+            & (tasks.c.reason_code == code)
+
+        def find(connection: sa.Connection) -> bool:
+            return connection.execute(sa.select(tasks.c.id).where(waiting).limit(1)).first() is not None
+
         def work(connection: sa.Connection) -> int:
             at = now(connection)
-            return connection.execute(sa.update(tasks).where(
-                tasks.c.image_id == image_id, tasks.c.state == TaskState.WAITING.value, tasks.c.reason_code == code,
-                tasks.c.run_at > at).values(run_at=at, updated_at=at)).rowcount
+            return connection.execute(sa.update(tasks).where(waiting, tasks.c.run_at > at).values(
+                run_at=at, updated_at=at)).rowcount
 
-        return self._database.run(work)
+        return self._database.run(work) if self._database.read(find) else 0
 
     def heartbeat(self, *, renew: bool = True) -> Held:
         """Renew the leases of all tasks that this process holds (also a lease that ran out while nobody took the
@@ -321,8 +335,8 @@ def _look_in(connection: sa.Connection, held: Collection[str]) -> list[Task]:
     return [rows.to_task(row) for row in connection.execute(sa.select(tasks).where(tasks.c.id.in_(list(held))))]
 
 
-def _slots_of(free_slots: Mapping[str, int]) -> Callable[[str], int]:
-    return lambda region: free_slots.get(region, 0)
+def _mapped(most: Mapping[str, int]) -> Callable[[str], int]:
+    return lambda region: most.get(region, 0)
 
 
 def _lost(task: Task) -> LeaseLostError:

@@ -30,6 +30,7 @@ from glancesync.tasks.gate import Gate, OpenGate
 from glancesync.tasks.handle import TaskHandle
 from glancesync.tasks.queue import ClaimKey, TaskQueue, claim_key
 from glancesync.tasks.runner import Result, Runner
+from glancesync.tasks.share import Share
 from glancesync.tasks.watch import NoWatch, RunWatch
 
 LOG = logging.getLogger(__name__)
@@ -47,11 +48,12 @@ _SIBLING_LOOKS = 20
 class Worker:
     """One per server process. `random` gives numbers from 0 to 1. Without a `gate` every region gets what fits; the
     `watch` is told of each run. `recovers`: whether it takes back what an earlier incarnation of the server left; not
-    where another process did before this one began."""
+    where another process did before this one began. `servers`: how many share the queue now, with this one."""
 
     def __init__(self, *, queue: TaskQueue, run: Callable[[TaskHandle], Outcome],  # noqa: PLR0913 - by name
                  settings: WorkerSettings, clock: Clock, random: Callable[[], float], gate: Gate | None = None,
-                 watch: RunWatch | None = None, recovers: bool = True) -> None:
+                 watch: RunWatch | None = None, recovers: bool = True,
+                 servers: Callable[[], int] = lambda: 1) -> None:
         self._queue = queue
         self._settings = settings
         self._clock = clock
@@ -60,9 +62,9 @@ class Worker:
         self._gate = gate or OpenGate()
         self._runner = Runner(queue=queue, run=run, settings=settings, clock=clock, gate=self._gate,
                               watch=watch or NoWatch())
+        self._share = Share(servers=servers, settings=settings, clock=clock)
         self._pool = GreenPool(settings.max_tasks)
         self._running: dict[ClaimKey, tuple[TaskHandle, GreenThread]] = {}
-        self._in_region: Counter[str] = Counter()
         self._half_ended: set[str] = set()
         self._bell = Doorbell()
         self._claiming = False
@@ -114,7 +116,8 @@ class Worker:
         self._claiming = True
         try:
             self._postpone_paused()
-            claimed = self._queue.claim(self._free_slots, room)
+            self._share.look()
+            claimed = self._queue.claim(self._most, room, lambda region: self._share.room(region, self._most(region)))
             members = Counter(task.image_id for task in claimed)
             begun_at = self._clock.monotonic()
             gatherings = {image_id: Gathering(count) for image_id, count in members.items()}
@@ -217,9 +220,10 @@ class Worker:
         if tasks:
             self.ring()
 
-    def _free_slots(self, region: str) -> int:
+    def _most(self, region: str) -> int:
+        """How many tasks may run there, in all servers together."""
         room, most = self._gate.room(region), self._settings.max_tasks_per_region
-        return (most if room is None else min(room, most)) - self._in_region[region]
+        return most if room is None else min(room, most)
 
     def _postpone_paused(self) -> None:
         """What is due in a region that is left alone waits as long as that."""
@@ -233,7 +237,7 @@ class Worker:
                 self._queue.postpone(region, seconds, code=paused.code, reason=paused.message)
 
     def _start(self, handle: TaskHandle) -> None:
-        self._in_region[handle.task.region] += 1
+        self._share.begun(handle.task.region)
         self._running[claim_key(handle.task)] = handle, self._pool.spawn(self._execute, handle)
 
     def _execute(self, handle: TaskHandle) -> None:
@@ -246,7 +250,7 @@ class Worker:
         handle.gathering.leave()
         del self._running[claim_key(handle.task)]
         self._note_siblings(handle.task.image_id)
-        self._in_region[handle.task.region] -= 1
+        self._share.ended(handle.task.region)
         self.ring()
 
     def _note_siblings(self, image_id: str) -> None:

@@ -70,6 +70,28 @@ def test_who_gives_no_sign_is_silent_and_then_forgotten(database: Database, queu
     assert shown(database, "host") == [("one",)]
 
 
+def test_how_many_share_the_work(database: Database, queue: TaskQueue, other: TaskQueue) -> None:
+    """Who is silent, stops or has left takes nothing."""
+    one, two = presence(database, queue, "one"), presence(database, other, "two")
+    assert one.serving == 1, "before it asked"
+
+    def seen() -> int:
+        one.run_once()
+        return one.serving
+
+    assert seen() == 1
+    two.run_once()
+    assert (two.serving, seen()) == (2, 2)
+    age(database, other.owner, SILENT_SECONDS + 1)
+    assert seen() == 1
+    two.run_once()
+    assert seen() == 2
+    two.stopping()
+    assert seen() == 1
+    two.leave()
+    assert seen() == 1
+
+
 def test_who_stops_says_so_and_leaves(database: Database, queue: TaskQueue) -> None:
     one = presence(database, queue, "one")
     one.run_once()

@@ -52,11 +52,13 @@ def main() -> None:
     parser.add_argument("--lease", type=float, default=30)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--step-seconds", type=float, default=0.05)
+    parser.add_argument("--per-region", type=int, default=4)
     parser.add_argument("--busy", action="store_true", help="compute instead of sleeping")
     parser.add_argument("--shared", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
-    settings = WorkerSettings(max_tasks=8, max_tasks_per_region=4, lease_seconds=arguments.lease, poll_seconds=0.1)
+    settings = WorkerSettings(max_tasks=8, max_tasks_per_region=arguments.per_region, lease_seconds=arguments.lease,
+                              poll_seconds=0.1)
     queue = (SharedQueue if arguments.shared else TaskQueue)(
         Database(os.environ["DATABASE"]), new_owner(f"probe-{os.getpid()}"), settings)
     log = Log(arguments.log)

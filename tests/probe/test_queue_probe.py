@@ -5,6 +5,7 @@ On an SQLite file by default, with --full on PostgreSQL and MariaDB, and more of
 """
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -109,6 +110,20 @@ class Bench:
 
     def check_no_two_at_once(self) -> None:
         """No pair was run by two live processes, nor twice in one, at the same time."""
+        for pair, spans in self._spans().items():
+            for (_, first_end), (second_start, _) in zip(spans, spans[1:], strict=False):
+                assert first_end <= second_start, f"{pair} ran twice at once"
+
+    def check_at_once(self, most: int) -> None:
+        """No region ever had more runs at once, in all processes."""
+        steps: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        for pair, spans in self._spans().items():
+            steps[pair.region] += [step for began, ended in spans for step in ((began, 1), (ended, -1))]
+        for region, found in steps.items():
+            assert max(itertools.accumulate(change for _at, change in sorted(found))) <= most, region
+
+    def _spans(self) -> dict[Pair, list[tuple[float, float]]]:
+        """When each pair ran: begin and end, in order."""
         live: dict[Pair, list[tuple[float, float]]] = defaultdict(list)
         open_runs: dict[tuple[int, Pair], float] = {}
         for line in self.lines():
@@ -120,10 +135,7 @@ class Bench:
                 live[line.pair].append((open_runs.pop(key), line.at))
         for (pid, pair), began_at in open_runs.items():
             live[pair].append((began_at, self.killed_at[pid]))
-        for pair, spans in live.items():
-            spans.sort()
-            for (_, first_end), (second_start, _) in zip(spans, spans[1:], strict=False):
-                assert first_end <= second_start, f"{pair} ran twice at once"
+        return {pair: sorted(spans) for pair, spans in live.items()}
 
 
 def new_chance() -> random.Random:
@@ -206,7 +218,7 @@ def test_several_servers_killed_and_restarted(bench: Bench, tell: Callable[[str]
     chance = new_chance()
     pairs = new_pairs(70 if bench.is_sqlite else 667, "R1", "R2", "R3")
     most_kills = 5 if bench.is_sqlite else 1000
-    options = ("--shared", "--lease", "3", "--step-seconds", "0.3")
+    options = ("--shared", "--lease", "3", "--step-seconds", "0.3", "--per-region", "12")
     servers = [bench.start(*options) for _ in range(3)]
     next_kill = time.monotonic() + 2
     bench.submit(*pairs)
@@ -229,6 +241,7 @@ def test_several_servers_killed_and_restarted(bench: Bench, tell: Callable[[str]
     assert [server.wait(15) for server in servers] == [0, 0, 0]
     bench.check_history()
     bench.check_no_two_at_once()
+    bench.check_at_once(12)
 
 
 def test_a_busy_hub_past_the_lease_runs_once(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ from glancesync.regions.breaker import (
     judge,
     room,
 )
+from glancesync.regions.breakers import Change, Changed, Kept, OwnBreakers
 from glancesync.regions.health import RegionHealth
 
 SETTINGS = BreakerSettings(failures=3, pause_seconds=10, pause_max_seconds=35, probe_successes=2)
@@ -203,3 +205,85 @@ class TestHealth:
         self.fail(health, "Two", DOWN)
         health.forget("Two")
         assert health.room("Two") is None
+
+    def test_what_changes_nothing_is_told_nobody(self) -> None:
+        breakers = Scripted()
+        health = RegionHealth(settings=SETTINGS, clock=breakers.clock, source=lambda: "One", breakers=breakers)
+        self.fail(health, "Two", exc.RegionForbiddenError("policy", region="Two"))
+        health.begun("Two")
+        health.ended("Two", None)
+        assert breakers.changes == 0
+        self.fail(health, "Two", DOWN)
+        assert breakers.changes == 3
+
+    def test_what_is_known_holds_while_nobody_can_be_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        breakers = Scripted()
+        health = RegionHealth(settings=SETTINGS, clock=breakers.clock, source=lambda: "One", breakers=breakers)
+        self.fail(health, "Two", DOWN)
+        breakers.away = True
+        breakers.clock.advance(10)
+        health.probed("Two", None)
+        self.fail(health, "Three", DOWN)
+        with pytest.raises(exc.NotReadyError):
+            health.refresh()
+        assert (health.room("Two"), health.room("Three")) == (0, None)
+        assert "is not written down, its breaker stays open" in caplog.text
+        breakers.away = False
+        health.probed("Two", None)
+        assert health.room("Two") == 1
+
+    def test_an_old_look_undoes_nothing(self) -> None:
+        breakers = Scripted()
+        health = RegionHealth(settings=SETTINGS, clock=breakers.clock, source=lambda: "One", breakers=breakers)
+        self.fail(health, "Two", DOWN, times=2)
+        breakers.shown = breakers.read()
+        self.fail(health, "Two", DOWN, times=1)
+        assert not health.refresh()
+        assert health.room("Two") == 0
+
+    def test_each_server_tells_once_what_it_learns(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Also one that learns it as it writes a failure of its own."""
+        breakers = Scripted()
+        health, other = (RegionHealth(settings=SETTINGS, clock=breakers.clock, source=lambda: "One", breakers=breakers)
+                         for _ in range(2))
+        self.fail(health, "Two", DOWN)
+        self.fail(other, "Two", DOWN, times=2)
+        health.refresh()
+        other.refresh()
+        assert [record.getMessage()[:30] for record in caplog.records] == ["region Two: its breaker opens "] * 2
+
+    def test_what_another_server_eased_is_noticed(self) -> None:
+        breakers = Scripted()
+        health, other = (RegionHealth(settings=SETTINGS, clock=breakers.clock, source=lambda: "One", breakers=breakers)
+                         for _ in range(2))
+        self.fail(health, "Two", DOWN)
+        assert not other.refresh()
+        assert other.room("Two") == 0
+        health.probed("Two", None)
+        assert other.refresh()
+        assert other.room("Two") == 1
+        assert not other.refresh()
+
+
+class Scripted(OwnBreakers):
+    """Counts what it is told; may be away, or show what was."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        super().__init__(self.clock)
+        self.changes = 0
+        self.away = False
+        self.shown: tuple[float, Mapping[str, Kept]] | None = None
+
+    def read(self) -> tuple[float, Mapping[str, Kept]]:
+        self._answer()
+        return self.shown or super().read()
+
+    def change(self, region: str, change: Change, *, probe: bool = False) -> Changed:
+        self._answer()
+        self.changes += 1
+        return super().change(region, change, probe=probe)
+
+    def _answer(self) -> None:
+        if self.away:
+            raise exc.NotReadyError("the database does not answer")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from glancesync.clock import ManualClock
 from glancesync.conf.breaker import BreakerSettings
-from glancesync.exceptions import RegionNotFoundError, RegionUnavailableError
+from glancesync.exceptions import NotReadyError, RegionNotFoundError, RegionUnavailableError
 from glancesync.model.image import Image
 from glancesync.model.region import Region
 from glancesync.regions.breaker import BreakerState
@@ -108,3 +110,40 @@ def test_an_unforeseen_error_is_a_failed_probe() -> None:
     bench.directory.error = ValueError("unforeseen")
     bench.probe()
     assert bench.health.breaker("Two").next_probe_at == bench.clock.now() + 20
+
+
+def test_what_another_server_probes_is_not_probed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.clock.advance(10)
+    monkeypatch.setattr(bench.health, "begin_probe", lambda _region: False)
+    bench.probe()
+    assert bench.directory.asked == []
+    monkeypatch.undo()
+    bench.probe()
+    assert len(bench.directory.asked) == 1
+
+
+def test_a_probe_that_hangs_is_kept_and_the_breakers_are_read_every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, kept, read = Bench(), [], []
+    monkeypatch.setattr(bench.health, "keep_probes", lambda regions: kept.append(sorted(regions)))
+    monkeypatch.setattr(bench.health, "refresh", lambda: read.append(1) is None)
+    bench.clock.advance(10)
+    threads = bench.prober.run_once()
+    assert (kept, len(read), bench.woken) == ([], 1, 1)
+    bench.clock.advance(0.5)
+    bench.prober.run_once()
+    bench.clock.advance(0.5)
+    bench.prober.run_once()
+    assert (kept, len(read)) == ([["Two"]], 2)
+    threads[0].wait()
+
+
+def test_a_database_that_is_away_stops_no_loop(monkeypatch: pytest.MonkeyPatch,
+                                               caplog: pytest.LogCaptureFixture) -> None:
+    def away() -> bool:
+        raise NotReadyError("the database does not answer")
+
+    bench = Bench()
+    monkeypatch.setattr(bench.health, "refresh", away)
+    bench.probe()
+    assert "stay as they are known here: the database does not answer" in caplog.text

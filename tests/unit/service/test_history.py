@@ -8,7 +8,18 @@ import sqlalchemy as sa
 from glancesync.conf.deletion import DeletionSettings
 from glancesync.conf.sync import SyncSettings
 from glancesync.conf.worker import WorkerSettings
-from glancesync.db.schema import attempts, deletions, images, located, new_ids, regions, registrations, replicas, tasks
+from glancesync.db.schema import (
+    attempts,
+    deletions,
+    images,
+    located,
+    new_ids,
+    regions,
+    registrations,
+    replicas,
+    source_reads,
+    tasks,
+)
 from glancesync.model.chore import PURGE, Turn
 from glancesync.model.replica import IdReason, ReplicaState
 from glancesync.service import history as history_module
@@ -16,6 +27,7 @@ from glancesync.service.history import History
 from glancesync.service.timers import PurgeChore
 from glancesync.sync.locations import mark_located
 from glancesync.sync.new_ids import NewId
+from glancesync.sync.readers import SharedReaders
 from tests.fixtures.memory_cloud import SYNC, MemoryCloud
 
 DAY = 86400.0
@@ -58,6 +70,17 @@ def test_attempts_are_forgotten_when_they_are_old(cloud):
     assert count(cloud, attempts) == 2
     purge(cloud)
     assert count(cloud, attempts) == 1
+
+
+def test_reads_that_a_server_died_over_are_forgotten(cloud):
+    readers = SharedReaders(cloud.database, "server/1")
+    assert readers.begin("image", "One", 1) is not None
+    purge(cloud)
+    assert count(cloud, source_reads) == 1
+    cloud.database.run(lambda connection: connection.execute(sa.update(source_reads).values(
+        began_at=cloud.clock.now() - 31 * DAY)))
+    purge(cloud)
+    assert count(cloud, source_reads) == 0
 
 
 def rest(cloud):

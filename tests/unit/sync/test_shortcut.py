@@ -20,6 +20,7 @@ from glancesync.exceptions import (
 from glancesync.model.attempt import Attempt
 from glancesync.model.replica import ReplicaState
 from glancesync.stores.select import DEFAULT_ORDER
+from glancesync.sync.readers import OwnReaders, Read
 from glancesync.sync.shortcut import StoreShortcut
 from tests.fixtures.memory_cloud import MemoryCloud
 from tests.unit.stores.fakes import FakeDriver, stores
@@ -101,6 +102,30 @@ def test_a_database_that_is_away_takes_no_copy_down(cloud: MemoryCloud, drive: C
     cloud.run(image.id)
     assert_in_sync(cloud, image.id)
     assert "is not written down" in caplog.text
+
+
+class Contended(OwnReaders):
+    """Somebody else begins the last read that may be, the first `times` that this server is about to."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def begin(self, image_id: str, region: str, most: int) -> Read | None:
+        self.times -= 1
+        return super().begin(image_id, region, most) if self.times < 0 else None
+
+
+def test_who_is_overtaken_while_it_asks_the_regions_chooses_anew(cloud: MemoryCloud, drive: Callable[..., FakeDriver],
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, readers = drive(), Contended(times=2)
+    assert cloud.shortcut is not None
+    monkeypatch.setattr(cloud.shortcut._sources, "_readers", readers)
+    image = cloud.upload(DATA)
+    cloud.run(image.id)
+    assert_in_sync(cloud, image.id)
+    assert (driver.calls, readers.counts(image.id)) == (["copy"], {})
+    assert [attempt.code for attempt in cloud.service.list_attempts("t")] == ["ok"], "what was not tried is none"
 
 
 def test_a_region_without_the_stream_waits(cloud: MemoryCloud, drive: Callable[..., FakeDriver]) -> None:

@@ -20,6 +20,7 @@ from glancesync.exceptions import (
 from glancesync.model.image import Digest, Image
 from glancesync.model.task import Pair, TaskFilter, TaskState, Trigger
 from glancesync.stores.select import Site
+from glancesync.sync.readers import OwnReaders, Read
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.shortcut import StoreShortcut
 from glancesync.sync.sources import Held, Sources
@@ -37,8 +38,10 @@ class World:
         self.cloud = cloud = MemoryCloud(folder)
         self.most = 2
         self.woken: list[str] = []
+        self.readers = OwnReaders()
         self.sources = Sources(
-            clock=cloud.clock, list_held=lambda image_id: self.records.list_held(image_id), most=lambda: self.most,
+            clock=cloud.clock, readers=self.readers, list_held=lambda image_id: self.records.list_held(image_id),
+            most=lambda: self.most,
             why_not=lambda region: spared(cloud.health, cloud.frozen)(region), woken=self.woken.append)
         cloud.shortcut = StoreShortcut(
             clock=cloud.clock, sources=self.sources, client=cloud.directory.client,
@@ -65,6 +68,11 @@ class World:
     def sources_of_three(self, image: Image) -> list[str]:
         assert self.cloud.shortcut is not None
         return [way.source_region for way in self.cloud.shortcut.explain(image, "One", "Three") if not way.refusal]
+
+
+def need(read: Read | None) -> Read:
+    assert read is not None
+    return read
 
 
 @pytest.fixture
@@ -199,25 +207,27 @@ def test_bytes_that_change_on_their_way_from_a_replica_are_replaced(world: World
 
 def test_who_finds_all_sources_busy_waits_and_is_woken(world: World) -> None:
     image, world.most = world.in_two(), 1
-    for region in ("One", "Two"):
-        world.sources.readers.begin(region, image.id)
+    reads = {region: world.sources.begin(image.id, region) for region in ("One", "Two")}
     with pytest.raises(SourcesBusyError, match="1 copies of the image are read from One"):
         world.cloud.run(image.id, "Three")
     assert world.reads() == {"One": 0, "Two": 0, "Three": 0}
     assert world.records.read(image.id, "Three").replica.reason_code == "sources_busy"  # type: ignore[union-attr]
-    world.sources.readers.end("Two", image.id)
+    world.sources.end(need(reads["Two"]))
     world.cloud.run(image.id, "Three")
     assert world.reads() == {"One": 0, "Two": 1, "Three": 0}
 
 
-def test_a_copy_that_ends_wakes_who_waits_once(world: World) -> None:
+def test_a_copy_that_ends_wakes_who_waits(world: World, lose_one: Callable[[], None]) -> None:
+    """On whichever server: so it is told of each, also of one that failed."""
     image = world.in_two()
-    assert world.woken == []
-    world.sources.waits(image.id)
+    assert world.woken == [image.id]
     world.cloud.run(image.id, "Three")
-    assert world.woken == [image.id]
-    world.sources.ended(image.id)
-    assert world.woken == [image.id]
+    assert world.woken == [image.id] * 2
+    lose_one()
+    other = world.cloud.upload(DATA)
+    with pytest.raises(RegionUnavailableError):
+        world.cloud.run(other.id, "Three")
+    assert world.woken == [image.id] * 2 + [other.id]
 
 
 def test_counts_are_given_back_however_a_copy_ends(world: World, lose_one: Callable[[], None]) -> None:
@@ -225,10 +235,10 @@ def test_counts_are_given_back_however_a_copy_ends(world: World, lose_one: Calla
     lose_one()
     with pytest.raises(RegionUnavailableError):
         world.cloud.run(image.id)
-    assert world.sources.readers.count("One", image.id) == 0
+    assert world.readers.counts(image.id).get("One", 0) == 0
     world.cloud.one.faults._waiting.clear()
     world.cloud.run(image.id)
-    assert world.sources.readers.count("One", image.id) == 0
+    assert world.readers.counts(image.id).get("One", 0) == 0
 
 
 def test_links_are_measured_by_copies_that_tell_something() -> None:
@@ -275,16 +285,19 @@ def test_a_task_that_waits_for_a_source_is_due_when_one_ends(world: World) -> No
 
 def test_there_is_no_more_room_than_is_given(world: World) -> None:
     world.most = 2
-    assert [world.sources.reserve("One", "i") for _ in range(3)] == [True, True, False]
-    world.sources.readers.end("One", "i")
-    assert world.sources.reserve("One", "i")
+    first, second, third = (world.sources.begin("i", "One") for _ in range(3))
+    assert third is None
+    assert need(second)
+    world.sources.end(need(first))
+    assert world.sources.begin("i", "One") is not None
 
 
 def test_who_is_put_off_wakes_nobody(world: World) -> None:
     """Else two that wait would wake one another for ever."""
     image, world.most = world.in_two(), 1
+    world.woken.clear()
     for region in ("One", "Two"):
-        world.sources.readers.begin(region, image.id)
+        world.sources.begin(image.id, region)
     for _ in range(2):
         with pytest.raises(SourcesBusyError):
             world.cloud.run(image.id, "Three")

@@ -6,6 +6,7 @@ import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,14 +14,17 @@ from glancesync import concurrency
 from glancesync.conf.transfer import TransferSettings
 from glancesync.exceptions import (
     LeaseLostError,
+    NotReadyError,
     RegionUnavailableError,
     SourceCorruptError,
     SourceReadError,
+    SourcesBusyError,
     TaskCancelledError,
     TransferStalledError,
 )
 from glancesync.model.image import Digest, Image
 from glancesync.regions.client import ImageData
+from glancesync.sync.readers import OwnReaders
 from glancesync.sync.tee import Tee
 
 CHUNK = 10
@@ -76,6 +80,8 @@ class Target:
 
 
 class Handle:
+    task = SimpleNamespace(image_id="image")
+
     def __init__(self, gathering, *, lease=None, cancel_at=None):
         self.gathering = gathering
         self.lease = lease
@@ -223,3 +229,62 @@ def test_a_run_that_never_arrives_is_not_waited_for():
     result = _copy(Tee(SETTINGS), image_of(DATA), source, target, handle)
     assert result.size == len(DATA)
     assert target.complete
+
+
+class SlowReaders(OwnReaders):
+    """Answers after a while, as a database does."""
+
+    def __init__(self, *, seconds=0.05, error=None):
+        super().__init__()
+        self.seconds = seconds
+        self.error = error
+        self.asked = 0
+
+    def begin(self, image_id, region, most):
+        self.asked += 1
+        concurrency.sleep(self.seconds)
+        if self.error:
+            raise self.error
+        return super().begin(image_id, region, most)
+
+
+def test_who_joins_while_it_is_asked_whether_to_read_misses_nothing():
+    source, targets, readers = Source(DATA), [Target(), Target(), Target()], SlowReaders()
+    assert {result.size for result in run(source, targets, tee=Tee(replace(SETTINGS, tee_gather_seconds=0), readers))
+            } == {len(DATA)}
+    assert [target.received for target in targets] == [DATA] * 3
+    assert (source.reads, readers.asked, readers.counts("image")) == (1, 1, {})
+
+
+def test_no_more_reads_than_may_be():
+    """Runs that share one count once; who is put off has done nothing."""
+    readers = SlowReaders(seconds=0.001)
+    tee, source = Tee(replace(SETTINGS, max_reads_per_source=1), readers), Source(DATA)
+    early = concurrency.spawn(lambda: run(source, [Target(delay=0.02), Target()], tee=tee))
+    concurrency.sleep(0.3)
+    assert readers.counts("image") == {"RegionOne": 1}
+    late = [Target(), Target()]
+    assert [type(result) for result in run(source, late, tee=tee)] == [SourcesBusyError] * 2
+    assert [target.received for target in late] == [b"", b""]
+    assert {result.size for result in early.wait()} == {len(DATA)}
+    assert run(source, [Target()], tee=tee)[0].size == len(DATA)
+
+
+def test_readers_that_do_not_answer_end_the_runs_that_would_share():
+    readers = SlowReaders(error=NotReadyError("the database does not answer"))
+    tee, source = Tee(SETTINGS, readers), Source(DATA)
+    assert [type(result) for result in run(source, [Target(), Target()], tee=tee)] == [NotReadyError] * 2
+    assert not tee.gathers("RegionOne", "image")
+    readers.error = None
+    assert run(source, [Target()], tee=tee)[0].size == len(DATA)
+
+
+def test_a_run_that_is_killed_while_it_asks_holds_up_nobody():
+    tee, source = Tee(SETTINGS, SlowReaders()), Source(DATA)
+    gathering = concurrency.Gathering(2)
+    killed = concurrency.spawn(_copy, tee, image_of(DATA), source, Target(), Handle(gathering))
+    other = concurrency.spawn(_copy, tee, image_of(DATA), source, Target(), Handle(gathering))
+    concurrency.sleep(0.01)
+    killed.kill()
+    assert isinstance(other.wait(), SourcesBusyError)
+    assert not tee.gathers("RegionOne", "image")

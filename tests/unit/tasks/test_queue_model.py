@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -84,13 +85,15 @@ class QueueMachine(RuleBasedStateMachine):
                 row.pending = True
                 row.due = row.due or (row.state is W and not delay)
 
-    @rule(which=st.integers(0, 1), limit=st.integers(0, 4), slots=st.integers(0, 2))
-    def claim(self, which: int, limit: int, slots: int) -> None:
+    @rule(which=st.integers(0, 1), limit=st.integers(0, 4), at_once=st.integers(0, 2))
+    def claim(self, which: int, limit: int, at_once: int) -> None:
         queue = self.queues[which]
         running_here = {task.pair for owner, task in self.claims if owner is queue}
         can = [pair for pair, row in self.rows.items() if row.state is W and row.due and pair not in running_here]
-        most = sum(min(slots, sum(pair.region == region for pair in can)) for region in ("R1", "R2"))
-        claimed = queue.claim({"R1": slots, "R2": slots}, limit)
+        runs = Counter(pair.region for pair, row in self.rows.items() if row.state is R)
+        most = sum(min(max(at_once - runs[region], 0), sum(pair.region == region for pair in can))
+                   for region in ("R1", "R2"))
+        claimed = queue.claim({"R1": at_once, "R2": at_once}, limit)
         assert len(claimed) == min(most, limit)
         for task in claimed:
             assert task.pair in can
