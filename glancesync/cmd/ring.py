@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import oslo_messaging
+from kombu.exceptions import KombuError
 from oslo_config import cfg
 from oslo_log import log
 
@@ -50,15 +51,18 @@ class Ears:
             LOG.debug("the server is too busy to be told once more")
 
 
-def new_transport(conf: cfg.ConfigOpts, settings: DoorbellSettings) -> Any:
-    """Connects to nothing yet."""
+def new_transport(settings: DoorbellSettings) -> Any:
+    """Connects to nothing yet. oslo.messaging's RPC client reads options of the global ConfigOpts alone; it has those
+    that it needs from the URL."""
+    conf = cfg.CONF
+    conf([], default_config_files=[], default_config_dirs=[])
     return oslo_messaging.get_rpc_transport(conf, url=oslo_messaging.TransportURL.parse(conf, settings.transport_url))
 
 
 def listen(transport: Any, settings: DoorbellSettings, ears: Ears, me: str) -> Any:
     """Hear what others ring, from when the broker answers."""
     target = oslo_messaging.Target(exchange=settings.exchange, topic=settings.topic, server=me)
-    server = oslo_messaging.get_rpc_server(transport, target, [ears], executor="threading",
+    server = oslo_messaging.get_rpc_server(transport, target, [ears],
                                            access_policy=oslo_messaging.DefaultRPCAccessPolicy)
     server.start()
     LOG.info("the doorbell is connected")
@@ -67,13 +71,18 @@ def listen(transport: Any, settings: DoorbellSettings, ears: Ears, me: str) -> A
 
 def pass_on(connection: socket.socket, client: Any, me: str, clock: Clock) -> None:
     """Ring for the server until it is gone. Rings that come while one goes out become one."""
+    fails = False
     while connection.recv(_READ_BYTES):
         try:
             client.cast({}, "ring", server=me)
-        except oslo_messaging.MessagingException as error:
-            LOG.warning("the other servers are not told at once that there is something to do: %s",
-                        type(error).__name__)
+        except (oslo_messaging.MessagingException, KombuError, OSError) as error:
+            if not fails:
+                LOG.warning("the other servers are not told at once that there is something to do: %s",
+                            type(error).__name__)
+            fails = True
             clock.sleep(_PAUSE_SECONDS)
+        else:
+            fails = False
         clock.sleep(_MERGE_SECONDS)
 
 
@@ -85,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     connection = socket.socket(fileno=0)
     connection.setblocking(True)
     settings, me = options.read_settings(conf).doorbell, uuid.uuid4().hex
-    transport = new_transport(conf, settings)
+    transport = new_transport(settings)
     threading.Thread(target=listen, args=(transport, settings, Ears(connection, me), me), daemon=True).start()
     client = oslo_messaging.get_rpc_client(transport, oslo_messaging.Target(
         exchange=settings.exchange, topic=settings.topic, fanout=True), retry=1)

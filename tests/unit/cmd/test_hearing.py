@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from glancesync.clock import ManualClock
-from glancesync.cmd.hearing import new_feed
+from glancesync.cmd.hearing import new_bell, new_feed
 from glancesync.conf import new_conf
+from glancesync.conf.doorbell import DoorbellSettings
 from glancesync.conf.notifications import NotificationSettings
 from glancesync.exceptions import ConfigurationError
+from glancesync.service.bell import SharedBell
 from glancesync.service.feed import NotificationFeed
 
 URL = "rabbit://user:hunter2@broker:5672/"
@@ -45,3 +47,24 @@ def test_without_the_extra_the_start_is_refused(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ConfigurationError, match=r"glancesync\[notifications\]") as refused:
         _feed(enabled=True, transport_url=URL)
     assert "hunter2" not in str(refused.value)
+
+
+def _bell(**settings: Any) -> SharedBell | None:
+    conf = new_conf()
+    conf([], project="test", default_config_files=[])
+    return new_bell(conf, DoorbellSettings(**settings), heard=lambda: None, clock=ManualClock(),
+                    guard=lambda _what, function: function())
+
+
+def test_without_a_broker_there_is_no_shared_doorbell() -> None:
+    assert _bell() is None
+    assert _bell(transport_url=URL) is not None
+
+
+def test_a_doorbell_that_would_never_ring_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="is no URL") as refused:
+        _bell(transport_url="user:hunter2@broker")
+    assert "hunter2" not in str(refused.value)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError, match=r"glancesync\[notifications\]"):
+        _bell(transport_url=URL)
