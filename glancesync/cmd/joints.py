@@ -10,8 +10,8 @@ from glancesync.regions.breaker import BreakerState
 from glancesync.regions.health import RegionHealth
 from glancesync.service.freezing import FrozenRegions
 from glancesync.sync.records import ReplicaRecords
+from glancesync.tasks.engine import Engine
 from glancesync.tasks.queue import TaskQueue
-from glancesync.tasks.worker import Worker
 
 #: What is read again may wait for everything else.
 _SCRUB_PRIORITY = -10
@@ -37,7 +37,7 @@ def suspecting(records: ReplicaRecords, queue: TaskQueue) -> Callable[[str, str]
     return suspect
 
 
-def waking(queue: TaskQueue, worker: Worker) -> Callable[[str], None]:
+def waking(queue: TaskQueue, worker: Engine) -> Callable[[str], None]:
     """Lets the tasks look again that wait for a source of an image."""
     def wake(image_id: str) -> None:
         if queue.hasten(image_id, SourcesBusyError.code):

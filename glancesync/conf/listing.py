@@ -8,6 +8,7 @@ from oslo_config import cfg
 from glancesync.conf import (
     api,
     breaker,
+    celery,
     deletion,
     keystone,
     metrics,
@@ -37,6 +38,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         ("database", server.DATABASE_OPTS),
         (keystone.GROUP, keystone.OPTS + auth),
         ("worker", worker.OPTS),
+        (celery.GROUP, celery.OPTS),
         ("transfer", transfer.OPTS),
         ("stores", stores.OPTS),
         (breaker.GROUP, breaker.OPTS),
