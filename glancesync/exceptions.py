@@ -13,6 +13,7 @@
     |-- ForbiddenError                    403  stop
     |-- StateConflictError                409  stop   the thing exists but is in no state for this
     |-- NotReadyError                     503  retry  this server cannot answer yet (no catalog, no database)
+    |-- BrokerUnavailableError            503  retry  the message broker between servers and workers does not answer
     |-- RegionError                       502  retry  what a region's services answered
     |   |-- RegionUnavailableError        503  retry  no connection, timeout, 5xx
     |   |   `-- KeystoneUnavailableError  503  retry  no token could be had, so the region was not asked
@@ -184,6 +185,13 @@ class NotReadyError(GlanceSyncError):
     code = "not_ready"
     what = "The database or Keystone does not answer this server."
     advice = "Bring back what the message names."
+    http_status = 503
+
+
+class BrokerUnavailableError(GlanceSyncError):
+    code = "broker_unavailable"
+    what = "The message broker of [celery] does not take messages; what is asked for waits in the database."
+    advice = "Bring the broker back; nothing has to be asked for again."
     http_status = 503
 
 

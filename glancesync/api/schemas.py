@@ -202,6 +202,9 @@ COMPONENTS: dict[str, Schema] = {
                    pid=_BYTES, version=_STRING, engine=_STRING,
                    state={"type": "string", "enum": [state.value for state in ServerState]},
                    running_tasks=_BYTES, started_at=_TIME, heartbeat_at=_TIME,
+                   capacity={**_or_null(_BYTES), "description": "how many tasks it runs at once; 0 where others run "
+                                                                "them, null for an older program"},
+                   trouble={**_ANY_STRING, "description": "what keeps tasks from being run; null while nothing does"},
                    heartbeat_age_seconds={"type": "number", "minimum": 0},
                    clock_ahead_seconds={"type": ["number", "null"], "description": "of its machine's clock before the "
                                         "database's, by which all servers go; behind it where it is negative"}),

@@ -20,10 +20,11 @@ class ServerList(Speaks, command.Lister):
 
     def take_action(self, given: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         found = self.asked(self.sync.list_servers)["servers"]
-        return ("Host", "PID", "State", "Running tasks", "Last sign", "Clock", "Version", "Engine", "Started"), [
+        return ("Host", "PID", "State", "Running tasks", "Last sign", "Clock", "Version", "Engine", "Capacity",
+                "Started", "Trouble"), [
             (shown(given, each["host"]), each["pid"], each["state"], each["running_tasks"], _age(given, each),
-             _clock(given, each), shown(given, each["version"]), shown(given, each["engine"]),
-             each["started_at"]) for each in found]
+             _clock(given, each), shown(given, each["version"]), shown(given, each["engine"]), each.get("capacity"),
+             each["started_at"], shown(given, each.get("trouble"))) for each in found]
 
 
 def _age(given: argparse.Namespace, server: Json) -> Any:

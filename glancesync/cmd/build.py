@@ -36,8 +36,8 @@ from glancesync.db.following import DatabaseClock
 from glancesync.exceptions import ConfigurationError, RegionUnavailableError
 from glancesync.metrics.collector import StateCollector
 from glancesync.metrics.counters import Counters
-from glancesync.metrics.processes import Here, SharedGauges, new_registries
-from glancesync.model.server import ServerIdentity
+from glancesync.metrics.processes import Here, Registries, SharedGauges, new_registries
+from glancesync.model.server import Power, ServerIdentity
 from glancesync.model.task import Outcome
 from glancesync.regions.catalog import Catalog
 from glancesync.regions.directory import RegionDirectory
@@ -72,42 +72,42 @@ from glancesync.sync.sight import RegionSight
 from glancesync.sync.sources import Sources
 from glancesync.sync.tee import Tee
 from glancesync.sync.trust import SourceTrust
+from glancesync.tasks.engine import Engine, EngineParts, load_engine
+from glancesync.tasks.handle import TaskHandle
 from glancesync.tasks.queue import TaskQueue, new_owner
-from glancesync.tasks.worker import TaskHandle, Worker
 from glancesync.web.stream import Streams
 
 _PACKAGED_PASTE = Path(__file__).resolve().parent.parent / "api" / "glance-sync-paste.ini"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
-    """Everything that the daemon starts and stops. `told` is whom a reload of `live` concerns."""
+class Core:
+    """What every process that runs tasks starts and stops, with or without an API. `told` is whom a reload of `live`
+    concerns; `bell` rings when somebody asks for a comparison, and wakes the chores of this process, where it has
+    any."""
 
     live: LiveSettings
     settings: Settings
     told: Sequence[Told]
+    session: Session
+    registries: Registries
     stores: StoreBook
     drivers: Mapping[str, CopyDriver]
     database: Database
     directory: RegionDirectory
     queue: TaskQueue
-    worker: Worker
+    worker: Engine
     service: Service
     trust: SourceTrust
     sight: RegionSight
-    chores: ChoreRunner
-    ask_for_comparison: Callable[[], None]
     region_timer: RegionTimer
     region_watch: RegionWatch
     prober: RegionProber
     freeze_timer: FreezeTimer
     presence: Presence
-    streams: Streams
-    feed: NotificationFeed | None
-    bell: SharedBell | None
-    app: Any
+    bell: Doorbell
+    shared_bell: SharedBell | None
     clock: DatabaseClock
-    show_here: Callable[[], None]
 
     def take_stores(self) -> None:
         """Put glance_store.yaml in force, once the regions are known. Raises ConfigurationError."""
@@ -115,8 +115,56 @@ class Server:
         self.stores.take(self.stores.read(self.settings.stores.config_file))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Server(Core):
+    """Everything that the daemon of `glance-sync` starts and stops."""
+
+    chores: ChoreRunner
+    ask_for_comparison: Callable[[], None]
+    streams: Streams
+    feed: NotificationFeed | None
+    app: Any
+    show_here: Callable[[], None]
+
+
 def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     """Raises ConfigurationError; connects to nothing. `place`: for one of several processes."""
+    core = build_core(conf, place)
+    settings, database, worker, service, clock = core.settings, core.database, core.worker, core.service, core.clock
+    streams = Streams(source=service, clock=clock, most=settings.web.max_streams,
+                      guard=worker.guard)
+    here = Here(running=lambda: worker.running, internal_errors=lambda: worker.internal_errors,
+                listeners=lambda: streams.listeners)
+    core.registries.told.register(StateCollector(
+        source=service, clock=clock, cache_seconds=lambda: settings.metrics.cache_seconds,
+        here=None if place else here))
+    parts = _parts(conf, service, lambda enforcer: Outward(
+        settings=settings, identity=keystone_of(core.session, conf.keystone.read_timeout_seconds), enforcer=enforcer,
+        streams=streams, registry=core.registries.told, clock=clock,
+        trusts_proxy=conf.oslo_middleware.enable_proxy_headers_parsing), settings)
+    told: list[Told] = [
+        *([tell_chores(partial(ask_now, database, core.bell.ring))] if place is None or place.is_first else []),
+        *core.told, lambda _before, _after: parts.enforcer.load_rules(True)]
+    return Server(
+        **{**vars(core), "told": told},
+        ask_for_comparison=partial(ask_at_start, database, socket.gethostname()),
+        chores=ChoreRunner(
+            database=database, owner=core.queue.owner, bell=core.bell, clock=clock, guard=worker.guard, work=[
+                each.chore() for each in (
+                    ReconcileChore(service=service, settings=settings.reconcile, database=database, clock=clock),
+                    FillChore(filling=service.filling, settings=settings.reconcile, clock=clock, guard=worker.guard),
+                    ScrubChore(service=service, settings=settings.reconcile),
+                    PurgeChore(database=database, queue=core.queue, settings=settings.worker, clock=clock,
+                               history=History(database=database, deletion=settings.deletion,
+                                               sync=settings.sync)))]),
+        streams=streams,
+        feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
+        app=load_app(parts, _paste_file(conf, settings)),
+        show_here=SharedGauges(core.registries.counted, here).show if place else lambda: None)
+
+
+def build_core(conf: cfg.ConfigOpts, place: Place | None = None, *, runs_tasks: bool = False) -> Core:
+    """As `build`, for a process without an API. `runs_tasks`: it is one of those that the engine has run the tasks."""
     live, clock = LiveSettings(read_settings(conf)), DatabaseClock(SystemClock())
     settings = live.sections  # each reading of them gives what is in force then
     database = Database(settings.server.connection)
@@ -155,55 +203,31 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
     executor = Executor(records=records, trust=trust, sight=sight, tee=tee, clock=clock,
                         new_id=lambda: str(uuid.uuid4()), meter=counters, shortcut=shortcut)
     converger = Converger(context, executor)
-    worker = Worker(queue=queue, run=_runner(converger), settings=settings.worker, clock=clock,
-                    random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters,
-                    recovers=place is None, servers=lambda: presence.serving)
-    host = socket.gethostname()
+    worker = load_engine(settings.worker.engine, EngineParts(
+        database=database, queue=queue, run=_runner(converger), settings=settings.worker, celery=settings.celery,
+        clock=clock, random=random.SystemRandom().random, gate=FreezingGate(health, frozen), watch=counters,
+        recovers=place is None, runs_tasks=runs_tasks, servers=lambda: presence.serving))
     presence = Presence(database=database, clock=clock, guard=worker.guard, identity=ServerIdentity(
-        name=queue.owner, host=host, pid=os.getpid(), version=__version__))
+        name=queue.owner, host=socket.gethostname(), pid=os.getpid(), version=__version__, engine=worker.name),
+        power=lambda: Power(capacity=worker.capacity, trouble=worker.trouble))
     wake = waking(queue, worker)
-    doorbell = Doorbell()
-    bell = new_bell(conf, settings.doorbell, heard=worker.ring, clock=clock, guard=worker.guard)
-    service = Service(database=database, queue=queue, context=context, converger=converger, ring=rings(worker, bell),
-                      request_reconcile=doorbell.ring, health=health, frozen=frozen, shortcut=shortcut)
-    watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=doorbell.ring)
-    streams = Streams(source=service, clock=clock, most=settings.web.max_streams,
-                      guard=worker.guard)
-    here = Here(running=lambda: worker.running, internal_errors=lambda: worker.internal_errors,
-                listeners=lambda: streams.listeners)
-    registries.told.register(StateCollector(
-        source=service, clock=clock, cache_seconds=lambda: settings.metrics.cache_seconds,
-        here=None if place else here))
-    parts = _parts(conf, service, lambda enforcer: Outward(
-        settings=settings, identity=keystone_of(session, conf.keystone.read_timeout_seconds), enforcer=enforcer,
-        streams=streams, registry=registries.told, clock=clock,
-        trusts_proxy=conf.oslo_middleware.enable_proxy_headers_parsing), settings)
-    return Server(
-        live=live, settings=settings,
-        told=[*([tell_chores(partial(ask_now, database, doorbell.ring))] if place is None or place.is_first else []),
-              tell_clients(clients, session, _connections),
-              lambda _before, _after: parts.enforcer.load_rules(True)],
-        stores=stores, drivers=drivers,
+    bell = Doorbell()
+    shared = new_bell(conf, settings.doorbell, heard=worker.ring, clock=clock, guard=worker.guard)
+    service = Service(database=database, queue=queue, context=context, converger=converger,
+                      ring=rings(worker, shared), request_reconcile=bell.ring, health=health, frozen=frozen,
+                      shortcut=shortcut)
+    watch = RegionWatch(database=database, directory=directory, clock=clock, request_reconcile=bell.ring)
+    return Core(
+        live=live, settings=settings, told=[tell_clients(clients, session, _connections)], session=session,
+        registries=registries, stores=stores, drivers=drivers,
         database=database, directory=directory, queue=queue, worker=worker, service=service,
         trust=trust, sight=sight,
-        ask_for_comparison=partial(ask_at_start, database, host),
-        chores=ChoreRunner(database=database, owner=queue.owner, bell=doorbell, clock=clock, guard=worker.guard, work=[
-            each.chore() for each in (
-                ReconcileChore(service=service, settings=settings.reconcile, database=database, clock=clock),
-                FillChore(filling=service.filling, settings=settings.reconcile, clock=clock, guard=worker.guard),
-                ScrubChore(service=service, settings=settings.reconcile),
-                PurgeChore(database=database, queue=queue, settings=settings.worker, clock=clock, history=History(
-                    database=database, deletion=settings.deletion, sync=settings.sync)))]),
         region_watch=watch,
         region_timer=RegionTimer(watch=watch, settings=settings.sync, clock=clock, guard=worker.guard),
         prober=RegionProber(directory=directory, health=health, clock=clock, woken=worker.ring, guard=worker.guard),
         freeze_timer=FreezeTimer(frozen=frozen, clock=clock, stop_runs=worker.stop_runs, woken=worker.ring,
                                  guard=worker.guard),
-        presence=presence, streams=streams,
-        feed=new_feed(conf, settings.notifications, service=service, clock=clock, guard=worker.guard),
-        bell=bell,
-        app=load_app(parts, _paste_file(conf, settings)),
-        clock=clock, show_here=SharedGauges(registries.counted, here).show if place else lambda: None)
+        presence=presence, bell=bell, shared_bell=shared, clock=clock)
 
 
 def _savings(settings: Settings, records: ReplicaRecords) -> Savings:

@@ -11,8 +11,8 @@ from glancesync.regions.health import RegionHealth
 from glancesync.service.bell import SharedBell
 from glancesync.service.freezing import FrozenRegions
 from glancesync.sync.records import ReplicaRecords
+from glancesync.tasks.engine import Engine
 from glancesync.tasks.queue import TaskQueue
-from glancesync.tasks.worker import Worker
 
 #: What is read again may wait for everything else.
 _SCRUB_PRIORITY = -10
@@ -38,7 +38,7 @@ def suspecting(records: ReplicaRecords, queue: TaskQueue) -> Callable[[str, str]
     return suspect
 
 
-def rings(worker: Worker, bell: SharedBell | None) -> Callable[[], None]:
+def rings(worker: Engine, bell: SharedBell | None) -> Callable[[], None]:
     """Has this server and, where they hear it, all others look at the queue."""
     def ring() -> None:
         worker.ring()
@@ -48,7 +48,7 @@ def rings(worker: Worker, bell: SharedBell | None) -> Callable[[], None]:
     return ring
 
 
-def waking(queue: TaskQueue, worker: Worker) -> Callable[[str], None]:
+def waking(queue: TaskQueue, worker: Engine) -> Callable[[str], None]:
     """Lets the tasks look again that wait for a source of an image."""
     def wake(image_id: str) -> None:
         if queue.hasten(image_id, SourcesBusyError.code):

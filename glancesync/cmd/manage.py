@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from oslo_config import cfg
 
 from glancesync import conf as options
-from glancesync.cmd import comparing, config_show, region_commands, store_commands, upgrade
+from glancesync.cmd import comparing, config_show, database_copy, region_commands, store_commands, upgrade
 from glancesync.cmd.build import Server, build
 from glancesync.db.engine import Database
 from glancesync.exceptions import ConfigurationError, GlanceSyncError
@@ -49,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     database = _group(groups, "db", "the server's database")
     _command(database, "sync", "create the tables or bring them to this version's state", _db_sync)
     _command(database, "version", "print the migration that the database is at", _db_version)
+    copy = _command(database, "copy", "take all that servers know to the empty database of another configuration, "
+                    "while none of them works", database_copy.copy)
+    copy.add_argument("--to-config-file", required=True, metavar="FILE",
+                      help="a configuration whose [database] connection is the new one")
     _add_config(groups)
     deletion = _group(groups, "deletion", "the brake on deletions")
     _command(deletion, "status", "say whether deletions are held, and why; exit status 1 when they are",

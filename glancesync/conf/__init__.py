@@ -14,6 +14,7 @@ from oslo_config import cfg
 from glancesync.conf import (
     api,
     breaker,
+    celery,
     deletion,
     doorbell,
     keystone,
@@ -30,7 +31,7 @@ from glancesync.conf import (
 )
 from glancesync.exceptions import ConfigurationError
 
-SECTIONS = (server, sync, strategy, transfer, stores, worker, breaker, reconcile, deletion, api, web, metrics,
+SECTIONS = (server, sync, strategy, transfer, stores, worker, celery, breaker, reconcile, deletion, api, web, metrics,
             notifications, doorbell)
 
 
@@ -44,6 +45,7 @@ class Settings:
     transfer: transfer.TransferSettings
     stores: stores.StoresSettings
     worker: worker.WorkerSettings
+    celery: celery.CelerySettings
     breaker: breaker.BreakerSettings
     reconcile: reconcile.ReconcileSettings
     deletion: deletion.DeletionSettings

@@ -8,6 +8,7 @@ from oslo_config import cfg
 from glancesync.conf import (
     api,
     breaker,
+    celery,
     deletion,
     doorbell,
     keystone,
@@ -38,6 +39,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         ("database", server.DATABASE_OPTS),
         (keystone.GROUP, keystone.OPTS + auth),
         ("worker", worker.OPTS),
+        (celery.GROUP, celery.OPTS),
         ("transfer", transfer.OPTS),
         ("stores", stores.OPTS),
         (breaker.GROUP, breaker.OPTS),

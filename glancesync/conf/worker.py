@@ -10,6 +10,10 @@ RETRY_OPT = cfg.IntOpt("task_retry_times", mutable=True, default=0, min=0, max=1
                        help="Quick repetitions within one run after an error that may pass, one second apart. Slower "
                             "ones, with backoff, go on for ever whatever this says.")
 OPTS = [
+    cfg.StrOpt("engine", default="local",
+               help="What runs the tasks. local: this server, and every other one on its database. celery: processes "
+                    "of glance-sync-worker, on this host and others, which hear of tasks by a message broker; see "
+                    "[celery]. Other packages may bring more (entry points of glancesync.engines)."),
     cfg.IntOpt("max_tasks", mutable=True, default=16, min=1, max=1000, help="Tasks that run at once in this server."),
     cfg.IntOpt("max_tasks_per_region", mutable=True, default=4, min=1, max=1000,
                help="Tasks that run at once for one region, in all servers that share the database, so that a slow "
@@ -34,6 +38,7 @@ OPTS = [
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
     task_retry_times: int = 0
+    engine: str = "local"
     max_tasks: int = 16
     max_tasks_per_region: int = 4
     lease_seconds: float = 30

@@ -55,6 +55,7 @@ tasks = sa.Table(
     sa.Column("started_at", sa.Double),
     sa.Column("finished_at", sa.Double),
     sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("published_at", sa.Double),  # when a message that names it was sent, and nobody claimed it since
     sa.UniqueConstraint("image_id", "region", name="uq_tasks_pair"),
     # A claim reads the few oldest of each (region, priority); a running task is found by its state.
     sa.Index("ix_tasks_claim", "state", "region", "priority", "run_at"),
@@ -64,6 +65,7 @@ tasks = sa.Table(
     sa.Index("ix_tasks_kind", "state", "trigger", "region"),
     sa.Index("ix_tasks_state", "state", "created_at", "id"),
     sa.Index("ix_tasks_region", "region", "created_at", "id"),
+    sa.Index("ix_tasks_published", "published_at"),
 )
 
 runs = sa.Table(
@@ -281,6 +283,8 @@ servers = sa.Table(
     sa.Column("started_at", sa.Double, nullable=False),
     sa.Column("heartbeat_at", sa.Double, nullable=False),  # on the database's clock
     sa.Column("clock_ahead_seconds", sa.Double),  # of the machine's clock before the database's
+    sa.Column("capacity", sa.Integer),  # how many tasks it runs at once; NULL where an older program wrote the row
+    sa.Column("trouble", sa.String(1024)),  # what keeps tasks from being run
 )
 
 #: What one server at a time does for all (tasks.chores). Times are the database's.

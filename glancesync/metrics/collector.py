@@ -118,6 +118,10 @@ def _of_servers(found: list[dict[str, Any]]) -> Iterator[Metric]:
                     rows(lambda each: float(each["state"] != ServerState.SILENT.value)))
     yield _labelled("glance_sync_server_running_tasks", "Tasks that a server holds.", labels,
                     rows(lambda each: float(each["running_tasks"])))
+    yield _labelled("glance_sync_server_capacity", "How many tasks a server runs at once; 0 where others run them.",
+                    labels, rows(lambda each: float(each["capacity"] or 0)))
+    yield _labelled("glance_sync_server_in_trouble", "1 while something keeps a server from having tasks run.", labels,
+                    rows(lambda each: float(each["trouble"] is not None)))
     yield _labelled("glance_sync_server_heartbeat_age_seconds", "Since a server's last sign of life.", labels,
                     rows(lambda each: float(each["heartbeat_age_seconds"])))
     yield _labelled("glance_sync_server_clock_ahead_seconds", "Of a server's own clock before the database's.",

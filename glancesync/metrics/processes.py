@@ -7,11 +7,12 @@ counted stays when it ends; what it merely had at that moment does not.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -53,6 +54,22 @@ class Here:
                 ("glance_sync_internal_errors", "Errors since the start that nobody foresaw; see the log.",
                  self.internal_errors, "sum"),
                 ("glance_sync_web_listeners", "Browsers that are sent live progress.", self.listeners, "livesum"))
+
+
+class HereCollector:
+    """Tells of this process's parts alone, where nobody else is asked through it."""
+
+    def __init__(self, here: Here) -> None:
+        self._here = here.rows()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked when it is registered."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus_client at each scrape."""
+        for name, text, ask, _mode in self._here:
+            yield GaugeMetricFamily(name, text, value=ask())
 
 
 class SharedGauges:

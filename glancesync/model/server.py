@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from glancesync.model.meaning import Explained
 
+#: A server that gave no sign of life for so long is shown as silent, and counts for nothing.
+SILENT_SECONDS = 15.0
+
 
 class ServerState(Explained):
     """How a server process is."""
@@ -28,3 +31,21 @@ class ServerIdentity:
     pid: int
     version: str
     engine: str = "local"
+
+
+def worker_engine(engine: str) -> str:
+    """How a process that runs what servers of the engine publish, and answers nobody, names its engine."""
+    return f"{engine} worker"
+
+
+def is_worker(engine: str) -> bool:
+    """Whether such a process named it so."""
+    return engine.endswith(worker_engine(""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power:
+    """What a server can do now: `capacity` tasks at once (0: others run them), and what keeps tasks from being run."""
+
+    capacity: int | None = None
+    trouble: str | None = None

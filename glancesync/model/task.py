@@ -102,6 +102,7 @@ class Task:
     reason: str | None = None
     started_at: float | None = None
     finished_at: float | None = None
+    published_at: float | None = None
 
     @property
     def pair(self) -> Pair:

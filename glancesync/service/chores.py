@@ -20,7 +20,7 @@ from glancesync.db.engine import Database
 from glancesync.db.schema import chores, servers
 from glancesync.exceptions import GlanceSyncError
 from glancesync.model.chore import LEASE_SECONDS, RECONCILE, Turn, is_due
-from glancesync.service.servers import SILENT_SECONDS
+from glancesync.model.server import SILENT_SECONDS, is_worker
 from glancesync.tasks import chores as rows
 
 LOG = logging.getLogger(__name__)
@@ -117,9 +117,10 @@ def ask_at_start(database: Database, host: str) -> None:
     server gives signs of life there was one."""
     def work(connection: sa.Connection) -> None:
         at, _rows = rows.read(connection)
-        elsewhere = sa.select(servers.c.name).where(
-            servers.c.host != host, servers.c.heartbeat_at > at - SILENT_SECONDS).limit(1)
-        if connection.execute(elsewhere).first() is None:
+        elsewhere = sa.select(servers.c.engine).where(
+            servers.c.host != host, servers.c.heartbeat_at > at - SILENT_SECONDS)
+        # Nobody tells a worker what happened.
+        if all(is_worker(engine) for engine in connection.execute(elsewhere).scalars()):
             rows.ask(connection, RECONCILE)
 
     database.run(work)

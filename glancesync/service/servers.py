@@ -17,27 +17,29 @@ from glancesync.db.engine import Database
 from glancesync.db.following import DatabaseClock
 from glancesync.db.schema import servers, tasks
 from glancesync.exceptions import GlanceSyncError
-from glancesync.model.server import ServerIdentity, ServerState
+from glancesync.model.server import SILENT_SECONDS, Power, ServerIdentity, ServerState
 from glancesync.model.task import TaskState
+from glancesync.tasks.rows import shorten
 
 LOG = logging.getLogger(__name__)
 BEAT_SECONDS = 3.0
-#: Without a sign for so long a server is shown as silent, and after an hour no more.
-SILENT_SECONDS = 15.0
+#: After so long without a sign a server is shown no more.
 FORGOTTEN_SECONDS = 3600.0
 #: From here on a machine's clock is said to be wrong. Nothing is decided by it; tokens and certificates may fail.
 WRONG_CLOCK_SECONDS = 5.0
 
 
 class Presence:
-    """One server's signs of life. Constructing it tells nobody; `guard` is the worker's, so that no error ends them."""
+    """One server's signs of life. Constructing it tells nobody; `guard` is the worker's, so that no error ends them;
+    `power` is asked each time."""
 
     def __init__(self, *, database: Database, identity: ServerIdentity, clock: DatabaseClock,
-                 guard: Callable[..., Any]) -> None:
+                 guard: Callable[..., Any], power: Callable[[], Power] = lambda: Power()) -> None:
         self._database = database
         self._identity = identity
         self._clock = clock
         self._guard = guard
+        self._power = power
         self._state = ServerState.SERVING
         self._clock_is_wrong = False
         self._serving = 1
@@ -87,9 +89,10 @@ class Presence:
         self._clock_is_wrong = is_wrong
 
     def _tell(self, connection: sa.Connection) -> int:
-        now, me = self._clock.measure(connection), self._identity
+        now, me, power = self._clock.measure(connection), self._identity, self._power()
         sign = {"heartbeat_at": now, "state": self._state.value,
-                "clock_ahead_seconds": self._clock.own_ahead_seconds}
+                "clock_ahead_seconds": self._clock.own_ahead_seconds, "capacity": power.capacity,
+                "trouble": power.trouble and shorten(power.trouble)}
         mine = sa.update(servers).where(servers.c.name == me.name)
         if not connection.execute(mine.values(**sign)).rowcount:
             connection.execute(sa.insert(servers).values(
@@ -97,7 +100,8 @@ class Presence:
                 started_at=now, **sign))
         connection.execute(sa.delete(servers).where(servers.c.heartbeat_at < now - FORGOTTEN_SECONDS))
         return connection.execute(sa.select(sa.func.count()).where(
-            servers.c.state == ServerState.SERVING.value, servers.c.heartbeat_at >= now - SILENT_SECONDS)).scalar_one()
+            servers.c.state == ServerState.SERVING.value, servers.c.heartbeat_at >= now - SILENT_SECONDS,
+            sa.func.coalesce(servers.c.capacity, 1) > 0)).scalar_one()
 
     def _forget(self, connection: sa.Connection) -> None:
         connection.execute(sa.delete(servers).where(servers.c.name == self._identity.name))
@@ -120,6 +124,7 @@ def _view(row: Any, now: float, held: int) -> dict[str, Any]:
     age = max(0.0, now - row.heartbeat_at)
     return {"name": row.name, "host": row.host, "pid": row.pid, "version": row.version, "engine": row.engine,
             "state": ServerState.SILENT.value if age > SILENT_SECONDS else row.state, "running_tasks": held,
+            "capacity": row.capacity, "trouble": row.trouble,
             "started_at": isoformat(row.started_at), "heartbeat_at": isoformat(row.heartbeat_at),
             "heartbeat_age_seconds": round(age, 3),
             "clock_ahead_seconds": None if row.clock_ahead_seconds is None else round(row.clock_ahead_seconds, 3)}

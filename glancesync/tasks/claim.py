@@ -78,11 +78,15 @@ class Choice:
 
 
 class Claim:
-    """One claim in one transaction at one moment. `held` are the tasks that this process still runs."""
+    """One claim in one transaction at one moment. `held` are the tasks that this process still runs; `condition`
+    narrows what is due."""
 
-    def __init__(self, connection: sa.Connection, at: float, held: Collection[str]) -> None:
+    def __init__(self, connection: sa.Connection, at: float, held: Collection[str],
+                 condition: sa.ColumnElement[bool] | None = None) -> None:
         self._connection = connection
         self._due = _WAITING & (tasks.c.run_at <= at) & tasks.c.id.not_in(list(held))
+        if condition is not None:
+            self._due &= condition
         self._at = at
 
     def choose(self, allowed: Allowed, limit: int) -> Chosen:
@@ -97,6 +101,22 @@ class Claim:
                 if not choice.room:
                     return self._confirm(choice, allowed)
         return self._confirm(choice, allowed)
+
+    def choose_one(self, wanted: sa.ColumnElement[bool], siblings: sa.ColumnElement[bool], allowed: Allowed,
+                   limit: int) -> list[str]:
+        """As `choose`: the one task that is `wanted`, if it is due and fits, and then of its image what is among the
+        `siblings`; nothing without the one."""
+        choice = Choice(allowed, limit, self._count_running())
+        # Waits for whoever merges a request into the row just now, or claims it.
+        found = sa.select(tasks.c.id, tasks.c.image_id, tasks.c.region).where(self._due & wanted).with_for_update()
+        row = self._connection.execute(found).one_or_none()
+        if row is None or not choice.take(Candidate(*row)):
+            return []
+        if choice.room:
+            for sibling in self._select((tasks.c.image_id == row.image_id) & siblings):
+                choice.take(sibling)
+        ids = self._confirm(choice, allowed).ids
+        return ids if row.id in ids else []
 
     def _confirm(self, choice: Choice, allowed: Allowed) -> Chosen:
         """What of it fits beside what other servers took at the same moment."""

@@ -22,8 +22,9 @@ from glancesync.db.schema import tasks
 from glancesync.exceptions import LeaseLostError, TaskCancelledError
 from glancesync.model.sort import NEWEST_FIRST, Sort
 from glancesync.model.task import Outcome, Pair, Progress, Run, Submission, Task, TaskFilter, TaskState, Trigger
-from glancesync.tasks import listing, rows, settle
+from glancesync.tasks import listing, publications, rows, settle
 from glancesync.tasks.claim import Allowed, Claim
+from glancesync.tasks.publications import Named
 from glancesync.tasks.states import check
 
 _RUNNING = tasks.c.state == TaskState.RUNNING.value
@@ -176,13 +177,31 @@ class TaskQueue:
         ids, overtaken = Claim(connection, at, held).choose(allowed, limit)
         if not ids:
             return [], overtaken
+        return self._take_in(connection, ids, at), overtaken
+
+    def _take_in(self, connection: sa.Connection, ids: list[str], at: float) -> list[Task]:
         # Spelled so that SQLite looks the few rows up by their id, not all waiting ones by their state.
         waiting = sa.func.coalesce(tasks.c.state, "") == TaskState.WAITING.value
         taken = rows.update(connection, tasks.c.id.in_(ids) & waiting, {
             "state": TaskState.RUNNING.value, "owner": self._owner, "fence": tasks.c.fence + 1,
             "lease_until": at + self._settings.lease_seconds, "seen": tasks.c.wanted, "cancel": False,
-            "started_at": at, "step": None, "bytes_done": None, "bytes_total": None, "updated_at": at})
-        return sorted(taken, key=lambda task: ids.index(task.id)), overtaken
+            "started_at": at, "step": None, "bytes_done": None, "bytes_total": None, "published_at": None,
+            "updated_at": at})
+        return sorted(taken, key=lambda task: ids.index(task.id))
+
+    def claim_named(self, name: Named, most: Callable[[str], int], limit: int) -> list[Task]:
+        """Take the task that a message names, first in the list, and of the same image what was published too and fits,
+        so that they share one read; `most` as for `claim`. Nothing where the message is late or doubled, or where
+        nothing fits: then whoever publishes may send the task again at once."""
+        claimed = self._database.run(self._claim_named_in, name, Allowed(most), limit, frozenset(self._held))
+        self._held.update((task.id, task) for task in claimed)
+        return claimed
+
+    def _claim_named_in(self, connection: sa.Connection, name: Named, allowed: Allowed, limit: int,
+                        held: Collection[str]) -> list[Task]:
+        at = now(connection)
+        ids = publications.choose_named(Claim(connection, at, held), connection, name, allowed, limit)
+        return self._take_in(connection, ids, at) if ids else []
 
     def postpone(self, region: str | None, seconds: float, *, code: str, reason: str) -> int:
         """Have what is due in the region (None: everywhere) wait for so many seconds, for that reason; how many tasks.

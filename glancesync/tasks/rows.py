@@ -81,6 +81,8 @@ def _merged(new: Any) -> list[tuple[str, Any]]:
         ("reason_code", sa.case((resting, sa.null()), else_=old.reason_code)),
         ("reason", sa.case((resting, sa.null()), else_=old.reason)),
         ("updated_at", new.updated_at),
+        # What was cancelled after it was published is published anew; its message names an old fence by then or not.
+        ("published_at", sa.case((resting, sa.null()), else_=old.published_at)),
         ("state", sa.case((running, old.state), else_=_literal(TaskState.WAITING))),
     ]
 

@@ -74,6 +74,19 @@ class Worker:
         self._postponed_at = float("-inf")
 
     @property
+    def name(self) -> str:
+        return "local"
+
+    @property
+    def capacity(self) -> int:
+        return self._settings.max_tasks
+
+    @property
+    def trouble(self) -> str | None:
+        """Nothing that is not told of the tasks themselves."""
+        return None
+
+    @property
     def running(self) -> int:
         """How many tasks run now."""
         return len(self._running)
@@ -109,23 +122,30 @@ class Worker:
 
     def run_once(self) -> int:
         """Start what is due and fits; how many were started. They run on after this returns."""
-        room = self._settings.max_tasks - len(self._running)
-        if room <= 0 or self._stopping.ready():
+        if self._free() <= 0:
             return 0
+        self._postpone_paused()
+        self._share.look()
+        return len(self._start_claimed(lambda room: self._queue.claim(
+            self._most, room, lambda region: self._share.room(region, self._most(region)))))
+
+    def _free(self) -> int:
+        """How many more tasks may be started now."""
+        return 0 if self._stopping.ready() else self._settings.max_tasks - len(self._running)
+
+    def _start_claimed(self, claim: Callable[[int], list[Task]]) -> list[GreenThread]:
+        """Start what `claim(room)` takes, in its order; the runs' threads."""
         self._pool.resize(self._settings.max_tasks)
         self._claiming = True
         try:
-            self._postpone_paused()
-            self._share.look()
-            claimed = self._queue.claim(self._most, room, lambda region: self._share.room(region, self._most(region)))
+            claimed = claim(self._free()) if self._free() > 0 else []
             members = Counter(task.image_id for task in claimed)
             begun_at = self._clock.monotonic()
             gatherings = {image_id: Gathering(count) for image_id, count in members.items()}
-            for task in claimed:
-                self._start(TaskHandle(task, Place(gatherings[task.image_id]), self._queue, begun_at))
+            return [self._start(TaskHandle(task, Place(gatherings[task.image_id]), self._queue, begun_at))
+                    for task in claimed]
         finally:
             self._claiming = False
-        return len(claimed)
 
     def drain(self) -> None:
         """Wait until nothing runs."""
@@ -236,9 +256,11 @@ class Worker:
             if seconds > 0:
                 self._queue.postpone(region, seconds, code=paused.code, reason=paused.message)
 
-    def _start(self, handle: TaskHandle) -> None:
+    def _start(self, handle: TaskHandle) -> GreenThread:
         self._share.begun(handle.task.region)
-        self._running[claim_key(handle.task)] = handle, self._pool.spawn(self._execute, handle)
+        thread = self._pool.spawn(self._execute, handle)
+        self._running[claim_key(handle.task)] = handle, thread
+        return thread
 
     def _execute(self, handle: TaskHandle) -> None:
         try:

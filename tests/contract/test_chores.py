@@ -15,7 +15,7 @@ from glancesync.db.following import DatabaseClock
 from glancesync.db.schema import chores
 from glancesync.exceptions import NotReadyError
 from glancesync.model.chore import LEASE_SECONDS, RECONCILE, Turn
-from glancesync.model.server import ServerIdentity
+from glancesync.model.server import ServerIdentity, worker_engine
 from glancesync.service.chores import Chore, ChoreRunner, ask_at_start, list_chores
 from glancesync.service.servers import Presence
 from glancesync.tasks.chores import ask, claim, end, give_back, is_held, renew
@@ -182,10 +182,16 @@ def test_a_turn_that_another_server_took_is_told_to_who_does_it(database: Databa
 
 
 def test_the_first_server_of_all_compares_at_its_start(database: Database) -> None:
+    def tell(host: str, engine: str) -> None:
+        Presence(database=database, clock=DatabaseClock(SystemClock()), guard=lambda _doing, work: work(),
+                 identity=ServerIdentity(name=host, host=host, pid=7, version="1.2", engine=engine)).run_once()
+
     def start(host: str) -> None:
         ask_at_start(database, host)
-        Presence(database=database, clock=DatabaseClock(SystemClock()), guard=lambda _doing, work: work(),
-                 identity=ServerIdentity(name=host, host=host, pid=7, version="1.2")).run_once()
+        tell(host, "celery")
+
+    def worker(host: str) -> None:
+        tell(host, worker_engine("celery"))
 
     def asked() -> bool:
         turn = take(database)
@@ -197,5 +203,8 @@ def test_the_first_server_of_all_compares_at_its_start(database: Database) -> No
     assert asked()
     start("one")
     assert asked(), "it may have been down for hours"
+    worker("three")
+    start("one")
+    assert asked(), "nobody tells a worker what happened"
     start("two")
     assert not asked(), "the other host's server heard all that happened"

@@ -13,6 +13,7 @@ import pytest
 
 from glancesync.lab.cloud import Lab
 from glancesync.lab.state import LabOptions
+from tests.fixtures import rabbitmq
 
 ROOT = Path(__file__).parents[2]
 #: A line of a table whose cells after the name hold a figure.
@@ -50,6 +51,15 @@ def test_shared_queue_benchmark() -> None:
     answer = run_quickly("shared_queue", "--databases", "sqlite,postgresql", "--processes", "1,2")
     row = r"^\| (?:sqlite|postgresql), [12] +(?:\| [0-9.]+ \([^|]*){5}\|$"
     assert len(re.findall(row, answer, re.MULTILINE)) == 4, answer
+
+
+@pytest.mark.full
+def test_engines_benchmark() -> None:
+    if not rabbitmq.PROGRAM.exists():
+        pytest.skip("needs RabbitMQ: apt-get install rabbitmq-server")
+    answer = run_quickly("engines", "--workers", "1")
+    row = r"^\| (?:local|celery, workers: 1) +(?:\| [0-9.]+ \([^|]*){3}\|$"
+    assert len(re.findall(row, answer, re.MULTILINE)) == 2, answer
 
 
 @pytest.mark.full

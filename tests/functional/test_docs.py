@@ -104,7 +104,7 @@ def test_wheel_and_source_distribution_install_cleanly(tmp_path: Path) -> None:
     python = tmp_path / "venv/bin/python"
     run(python, "-m", "pip", "install", "--quiet", f"{wheel}[cli]")
     run(python, "-m", "pip", "check")
-    for name in ("glance-sync", "glance-sync-manage", "glance-sync-lab"):
+    for name in ("glance-sync", "glance-sync-manage", "glance-sync-lab", "glance-sync-worker"):
         assert "usage" in run(tmp_path / "venv/bin" / name, "--help").lower()
     assert "image sync diff" in run(tmp_path / "venv/bin/openstack", "image", "sync", "--help")
     run(python, "-c", "import importlib, pkgutil, glancesync\n"
@@ -112,7 +112,8 @@ def test_wheel_and_source_distribution_install_cleanly(tmp_path: Path) -> None:
                       "    wanted = not each.name.startswith(('glancesync.lab', 'glancesync.installation',"
                       " 'glancesync.db.migrations.env', 'glancesync.cmd.lab',"
                       " 'glancesync.filter.proxies', 'glancesync.filter.store_inspection',"
-                      " 'glancesync.filter.store_locations', 'glancesync.cmd.hear'))\n"
+                      " 'glancesync.filter.store_locations', 'glancesync.cmd.hear',"
+                      " 'glancesync.tasks.engines.celery_'))\n"
                       "    wanted and importlib.import_module(each.name)\n")
     conf = tmp_path / "glance-sync.conf"
     conf.write_text(f"[DEFAULT]\ncascading_region = RegionOne\n[database]\nconnection = sqlite:///{tmp_path}/state.db\n")

@@ -193,7 +193,7 @@ class FakeService:
     def list_servers(self) -> list[dict[str, Any]]:
         self._record("list_servers")
         return [{"name": "one/1", "host": "one", "pid": 7, "version": "1", "engine": "local", "state": "serving",
-                 "running_tasks": 2, "started_at": "2026-01-01T00:00:00.000000Z",
+                 "running_tasks": 2, "capacity": 16, "trouble": None, "started_at": "2026-01-01T00:00:00.000000Z",
                  "heartbeat_at": "2026-01-01T00:00:00.000000Z", "heartbeat_age_seconds": 0.5,
                  "clock_ahead_seconds": 0.01}]
 

@@ -6,11 +6,12 @@ import configparser
 import json
 from pathlib import Path
 
+import pytest
 import webob
 
 from glancesync.cmd.starting import StartGate
 
-UNIT = Path(__file__).parents[3] / "installation" / "systemd" / "glance-sync.service"
+UNITS = Path(__file__).parents[3] / "installation" / "systemd"
 
 
 def answer_of(gate):
@@ -27,11 +28,13 @@ def test_the_gate_answers_until_it_is_open():
     assert answer_of(gate).body == b"inside"
 
 
-def test_the_unit_file_fits_the_server():
+@pytest.mark.parametrize("program", ["glance-sync", "glance-sync-worker"])
+def test_the_unit_file_fits_the_program(program):
     parser = configparser.ConfigParser(interpolation=None, strict=True)
     parser.optionxform = str
-    parser.read_string(UNIT.read_text())
+    parser.read_string((UNITS / f"{program}.service").read_text())
     service = parser["Service"]
+    assert service["ExecStart"].split()[0] == f"/opt/glance-sync/bin/{program}"
     assert service["Type"] == "notify"
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert service["ExecStart"].split()[1:] == ["--config-file", "/etc/glance-sync/glance-sync.conf"]

@@ -48,8 +48,8 @@ class Source:
 
     def list_servers(self) -> list[dict[str, Any]]:
         return [{"host": "one", "pid": 7, "state": state, "running_tasks": 2, "heartbeat_age_seconds": 1.5,
-                 "clock_ahead_seconds": -0.25} | more
-                for state, more in (("serving", {}), ("stopping", {"host": "two"}),
+                 "clock_ahead_seconds": -0.25, "capacity": 16, "trouble": None} | more
+                for state, more in (("serving", {"trouble": "the broker is away"}), ("stopping", {"host": "two"}),
                                     ("silent", {"pid": 8, "heartbeat_age_seconds": 99, "clock_ahead_seconds": None}))]
 
     def list_regions(self) -> list[dict[str, Any]]:
@@ -127,6 +127,9 @@ def test_queue_and_regions_are_told_as_they_are(registry: CollectorRegistry) -> 
         1, 0)
     assert _value(registry, "glance_sync_server_up", host="two", pid="7") == 1
     assert _value(registry, "glance_sync_server_running_tasks", **one) == 2
+    assert _value(registry, "glance_sync_server_capacity", **one) == 16
+    assert (_value(registry, "glance_sync_server_in_trouble", **one),
+            _value(registry, "glance_sync_server_in_trouble", **silent)) == (1, 0)
     assert _value(registry, "glance_sync_server_heartbeat_age_seconds", **silent) == 99
     assert _value(registry, "glance_sync_server_clock_ahead_seconds", host="two", pid="7") == -0.25
     assert registry.get_sample_value("glance_sync_server_clock_ahead_seconds", silent) is None

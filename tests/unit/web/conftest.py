@@ -116,7 +116,7 @@ def app(service: FakeService, keystone: FakeKeystone, clock: ManualClock, tmp_pa
     conf = new_conf()
     enforcer = new_enforcer(conf)
     settings = Settings(**{
-        **dict.fromkeys(("server", "sync", "strategy", "transfer", "stores", "worker", "breaker", "reconcile",
+        **dict.fromkeys(("server", "sync", "strategy", "transfer", "stores", "worker", "celery", "breaker", "reconcile",
                          "deletion", "notifications")),
         "api": ApiSettings(public_endpoint=public_endpoint), "metrics": MetricsSettings(),
         "web": WebSettings(enabled="on", key_file=str(tmp_path / "key"))})

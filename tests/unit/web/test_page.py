@@ -226,6 +226,6 @@ def test_where_the_key_lies(connection: str, key_file: str | None, expected: str
 def _settings(web: WebSettings, *, host: str = "127.0.0.1", connection: str = "sqlite:////x/y.db") -> Settings:
     server = ServerSettings(bind_host=host, bind_port=1, backlog=1, api_paste_config="", graceful_shutdown_seconds=1,
                             connection=connection)
-    sections = ("api", "sync", "strategy", "transfer", "stores", "worker", "breaker", "reconcile", "deletion",
+    sections = ("api", "sync", "strategy", "transfer", "stores", "worker", "celery", "breaker", "reconcile", "deletion",
                 "metrics", "notifications")
     return Settings(**{**dict.fromkeys(sections), "server": server, "web": web})
