@@ -190,3 +190,21 @@ def test_a_worker_that_has_nothing_to_do_says_so(new_fleet: NewFleet) -> None:
     worker = fleet.start_worker(wait=False)
     assert worker.ended(30) == 2
     assert worker.lines("the servers run the tasks themselves")
+
+
+def test_a_broker_that_lets_nobody_in(new_fleet: NewFleet, rabbitmq: RabbitMQ) -> None:
+    """A wrong password: both say so, without it, and do not fill their logs; the server answers."""
+    wrong = amqp_url(rabbitmq).replace("guest:guest", "guest:wr0ng-one")
+    fleet, _cloud, noise = new_fleet(regions=1, images=3, seconds=0, options={"celery": {"broker_url": wrong}})
+    server, worker = fleet.start(), fleet.start_worker()
+    eventually(lambda: all(each["trouble"] for each in fleet.call("GET", "/v1/servers")["servers"]), 30)
+    assert all("ACCESS_REFUSED" in each["trouble"] for each in fleet.call("GET", "/v1/servers")["servers"])
+    eventually(lambda: len(noise.rows()) == 3, 30)
+    before = len(worker.log.splitlines())
+    time.sleep(5)
+    assert len(worker.log.splitlines()) - before < 15, "lines in 5 s"
+    for each in (server, worker):
+        assert "wr0ng-one" not in each.log
+        command = Path(f"/proc/{each.process.pid}/cmdline").read_bytes()
+        assert b"wr0ng-one" not in command
+    assert [worker.stop(), server.stop()] == [0, 0]

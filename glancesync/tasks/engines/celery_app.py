@@ -69,9 +69,8 @@ class CeleryCarrier:
         self._settings = settings
         self._connection: Connection | None = None
         self._producer: Producer | None = None
-        self._errors = (*app.connection_for_write().recoverable_connection_errors,
-                        *app.connection_for_write().recoverable_channel_errors, KombuError, CeleryError, OSError,
-                        _SilentError)
+        known = app.connection_for_write()  # connects when it is first used, which this one never is
+        self._errors = (*known.connection_errors, *known.channel_errors, KombuError, CeleryError, OSError, _SilentError)
 
     def check(self) -> None:
         if self._connection is not None and not self._lives(self._connection):

@@ -13,18 +13,20 @@ from typing import Any, Protocol
 
 from celery import Celery
 from celery.worker import WorkController, state
+from celery.worker.consumer import Consumer
 
 from glancesync.clock import Clock
-from glancesync.concurrency import kill, spawn
+from glancesync.concurrency import kill, sleep, spawn
 from glancesync.conf.celery import CelerySettings
 from glancesync.exceptions import GlanceSyncError
+from glancesync.model.text import inert
 from glancesync.tasks.engines.celery_app import TASK, queue_of
 from glancesync.tasks.engines.celery_settings import POOL
 from glancesync.tasks.publications import Named, Publications
 
 LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
-_END_SECONDS = 5.0
+_REFUSED_SECONDS = 3.0
 #: These tell of each message; the engine tells of each run.
 _CHATTY = ("celery.worker.strategy", "celery.app.trace")
 
@@ -44,6 +46,14 @@ class Takes(Protocol):
     def capacity(self) -> int: ...
 
     def take(self, name: Named) -> None: ...
+
+
+class PatientConsumer(Consumer):  # type: ignore[misc]
+    """Celery tries a broker that refuses it (a wrong password, no such vhost) again at once, and for ever."""
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        LOG.error("the message broker refuses this worker, it is tried again: %s", inert(str(exc)))
+        sleep(_REFUSED_SECONDS)
 
 
 class CeleryConsumer:
@@ -67,7 +77,8 @@ class CeleryConsumer:
             self._app.amqp.queues.select_add(self._queue(region))
         self._size = 2 * self._engine.capacity
         self._controller = WorkController(
-            app=self._app, pool_cls=POOL[0], concurrency=self._size, prefetch_multiplier=1, loglevel="INFO",
+            app=self._app, pool_cls=POOL[0], consumer_cls=PatientConsumer, concurrency=self._size,
+            prefetch_multiplier=1, loglevel="INFO",
             without_heartbeat=True, without_gossip=True, without_mingle=True)
         for name in _CHATTY:
             logging.getLogger(name).setLevel(logging.WARNING)
