@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three real servers on one database, or one of three processes on SQLite, one of which is killed every two seconds."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.killing import Killing, judge_sees_an_overlap
+
+pytestmark = pytest.mark.full
+
+
+@pytest.mark.parametrize(("backend", "tasks"), [("sqlite", 600), ("postgresql", 2000), ("mariadb", 600)])
+def test_every_task_ends_and_none_runs_twice(tmp_path: Path, backend: str, tasks: int, tell: Callable[[str], None],
+                                             request: pytest.FixtureRequest) -> None:
+    url = None if backend == "sqlite" else request.getfixturevalue("new_database")(backend)
+    seed = str(time.time_ns() % 10 ** 6)
+    tell(f"seed {seed}")
+    killing = Killing(tmp_path, url=url, tasks=tasks, seed=seed)
+    try:
+        killing.run(deadline_seconds=540, tell=tell)
+        judge_sees_an_overlap(killing.cloud)
+    finally:
+        killing.end()
