@@ -52,8 +52,8 @@ class _Daemon(Life):
         threads: list[concurrency.GreenThread] = []
         if self._wait_for_regions():
             self._look_at_regions()
-            if self._standing.is_first and server.settings.reconcile.reconcile_at_start:
-                server.ask_for_comparison()
+            if self._standing.begins:
+                self._begin()
             threads = self._spawn(self._loops())
             self._gate.open()
             api = api or concurrency.spawn(self._serve, listener)
@@ -63,6 +63,12 @@ class _Daemon(Life):
         self._stop(listener, api, threads)
         self._standing.release()
         return 1 if self._ended else 0
+
+    def _begin(self) -> None:
+        """Once in a start of the server, not again with a process of it that is started again."""
+        self._server.chores.recover()
+        if self._server.settings.reconcile.reconcile_at_start:
+            self._server.ask_for_comparison()
 
     def _loops(self) -> list[Callable[[], None]]:
         """The worker first. Of several processes one alone listens; what is done once for all is a chore's turn."""

@@ -28,6 +28,7 @@ from glancesync.db.alone import SoleUse
 from glancesync.db.engine import Database
 from glancesync.exceptions import NotReadyError
 from glancesync.metrics.processes import FOLDER_VARIABLE, forget_process
+from glancesync.tasks import chores
 from glancesync.tasks.queue import TaskQueue, new_owner
 
 LOG = logging.getLogger(__name__)
@@ -137,6 +138,7 @@ class Parent:
         """What it left running. Where the database does not answer, the others find it when its lease is over."""
         try:
             self._tell_lost(self._queue.give_back(str(child.owner)))
+            self._database.run(chores.take_back, str(child.owner))
             self._database.close()
         except NotReadyError as error:
             LOG.warning("what process %d left running starts again after its lease: %s", child.number, error)

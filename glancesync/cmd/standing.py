@@ -34,6 +34,11 @@ class Standing:
         return self._place is None or self._place.is_first
 
     @property
+    def begins(self) -> bool:
+        """Whether the server begins with this process: no other one of it runs, nor did one before it."""
+        return self._place is None or self._place.answers_early
+
+    @property
     def answers_early(self) -> bool:
         """Whether callers are told that the server starts. Where other processes serve, they answer instead."""
         return self._place is None or self._place.answers_early

@@ -52,6 +52,12 @@ class ChoreRunner:
         self._running: dict[str, tuple[Turn, GreenThread]] = {}
         self._renewed_at = clock.monotonic()
 
+    def recover(self) -> None:
+        """At the start of a server whose database serves no other one: what its last start held is due at once.
+        Elsewhere the lease tells. Raises NotReadyError."""
+        if self._database.is_sqlite:
+            self._database.run(rows.take_back)
+
     def run_forever(self) -> None:
         """Until the thread is killed: what it does then is left to other servers."""
         try:

@@ -70,6 +70,12 @@ def give_back(connection: sa.Connection, turn: Turn, owner: str) -> None:
     connection.execute(sa.update(chores).where(_is(turn, owner)).values(owner=None, lease_until=None))
 
 
+def take_back(connection: sa.Connection, owner: str | None = None) -> None:
+    """What a process held that is known to have ended is due at once; None: every process has."""
+    whose = chores.c.owner.is_not(None) if owner is None else chores.c.owner == owner
+    connection.execute(sa.update(chores).where(whose).values(owner=None, lease_until=None))
+
+
 def _is(turn: Turn, owner: str) -> sa.ColumnElement[bool]:
     return (chores.c.name == turn.name) & (chores.c.owner == owner) & (chores.c.fence == turn.fence)
 

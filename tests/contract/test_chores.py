@@ -18,7 +18,7 @@ from glancesync.model.chore import LEASE_SECONDS, RECONCILE, Turn
 from glancesync.model.server import ServerIdentity, worker_engine
 from glancesync.service.chores import Chore, ChoreRunner, ask_at_start, list_chores
 from glancesync.service.servers import Presence
-from glancesync.tasks.chores import ask, claim, end, give_back, is_held, renew
+from glancesync.tasks.chores import ask, claim, end, give_back, is_held, renew, take_back
 
 pytest_plugins = ["tests.fixtures.queues"]
 HOUR = 3600.0
@@ -97,6 +97,28 @@ def test_what_is_given_back_is_due_at_once(database: Database) -> None:
     database.run(ask, RECONCILE)
     database.run(give_back, taken(database), "one")
     assert taken(database, "two").asked
+
+
+def test_what_an_ended_process_held_is_due_at_once(database: Database) -> None:
+    database.run(ask, RECONCILE)
+    taken(database)
+    database.run(take_back, "another")
+    assert take(database, "two") is None
+    database.run(take_back, "one")
+    taken(database, "two")
+    database.run(take_back)
+    assert taken(database).asked
+
+
+def test_a_server_that_has_the_database_alone_waits_for_no_lease_of_its_last_start(database: Database) -> None:
+    """Where others share it, the holder may be one of them."""
+    runners = Runners(database)
+    database.run(ask, RECONCILE)
+    taken(database, "killed")
+    again = runners.new("one")
+    again.recover()
+    look(again)
+    assert runners.did == (["one"] if database.is_sqlite else [])
 
 
 def test_many_servers_at_once_do_it_once(database: Database) -> None:
