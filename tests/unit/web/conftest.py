@@ -117,7 +117,7 @@ def app(service: FakeService, keystone: FakeKeystone, clock: ManualClock, tmp_pa
     enforcer = new_enforcer(conf)
     settings = Settings(**{
         **dict.fromkeys(("server", "sync", "strategy", "transfer", "stores", "worker", "celery", "breaker", "reconcile",
-                         "deletion", "notifications")),
+                         "deletion", "notifications", "doorbell")),
         "api": ApiSettings(public_endpoint=public_endpoint), "metrics": MetricsSettings(),
         "web": WebSettings(enabled="on", key_file=str(tmp_path / "key"))})
     stages = build_stages(Outward(

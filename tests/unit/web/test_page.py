@@ -227,5 +227,5 @@ def _settings(web: WebSettings, *, host: str = "127.0.0.1", connection: str = "s
     server = ServerSettings(bind_host=host, bind_port=1, backlog=1, api_paste_config="", graceful_shutdown_seconds=1,
                             connection=connection)
     sections = ("api", "sync", "strategy", "transfer", "stores", "worker", "celery", "breaker", "reconcile", "deletion",
-                "metrics", "notifications")
+                "metrics", "notifications", "doorbell")
     return Settings(**{**dict.fromkeys(sections), "server": server, "web": web})
