@@ -39,6 +39,7 @@ _LOOK_SECONDS = 0.2
 _RETRY_SECONDS = 1.0
 _CONNECT_SECONDS = 20
 _MAX_OUTPUT = 65536
+_MOST_ERRORS = 4 * 1024 * 1024
 #: Called again and again while a command runs; raises what is to end it.
 Watch = Callable[[], None]
 #: Gets each line that the last command writes.
@@ -83,6 +84,7 @@ class SshConnections:
         `watch` and `listen` raise; then none of them runs any more on this side."""
         for access, _words in commands:
             self._ensure_open(access)
+        watch()  # logging in may have taken its time
         running: list[_Running] = []
         try:
             for number, (access, words) in enumerate(commands):
@@ -117,6 +119,8 @@ class SshConnections:
         end, pause, last = self._clock.monotonic() + timeout_seconds, _POLL_SECONDS, running[-1]
         while last.open or any(each.process.poll() is None for each in running):
             watch()
+            for each in running:
+                each.ensure_brief()
             if self._clock.monotonic() > end:
                 raise StoreTimeoutError(f"it took longer than {timeout_seconds:g} s and was ended")
             if last.open:
@@ -240,8 +244,14 @@ class _Running:
         for line in lines:
             self._listen(line.decode("utf-8", "replace"))
 
+    def ensure_brief(self) -> None:
+        """Raises StoreCopyError for one that fills this host's disk with its errors."""
+        if os.fstat(self._errors.fileno()).st_size > _MOST_ERRORS:
+            raise StoreCopyError(f"more than {_MOST_ERRORS} bytes of errors came; it was ended")
+
     def finished(self) -> Finished:
-        self._errors.seek(0)
+        """The last of what it wrote."""
+        self._errors.seek(max(0, os.fstat(self._errors.fileno()).st_size - _MAX_OUTPUT))
         return Finished(status=self.process.returncode, output=self._output.decode("utf-8", "replace"),
                         errors=self._errors.read(_MAX_OUTPUT).decode("utf-8", "replace"))
 

@@ -45,7 +45,8 @@ class Driving:
             raise StoreCopyError(f"image {source.id} has no size or no hash")  # such a way is never taken
         driver = self._drivers[way.driver]
         copy = StoreCopy(image_id=way.source_id, replica_id=replica_id, size=source.size, digest=source.digest,
-                         source=way.source, target=way.target, source_region=way.source_region, glance=run.target,
+                         source=way.source, target=way.target, source_region=way.source_region,
+                         target_region=run.region, glance=run.target,
                          base_id=self._savings.find_base(source, run),
                          unhashed=driver.capabilities.verifies_first and not self._savings.hash_on_host()
                          and self._placed.verifies(run.region))
@@ -68,7 +69,8 @@ class Driving:
             if driver.capabilities.registers is None or scheme is None or source.digest is None:
                 continue
             copy = StoreCopy(image_id=source.id, replica_id=replica_id, size=source.size or 0, digest=source.digest,
-                             source=scheme, target=scheme, source_region=run.reader.region_name, glance=run.target)
+                             source=scheme, target=scheme, source_region=run.reader.region_name,
+                             target_region=run.region, glance=run.target)
             run.handle.ensure_lease()
             cleared = self._placed.discard(driver, copy, run) or cleared
         return cleared

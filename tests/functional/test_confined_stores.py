@@ -216,4 +216,4 @@ def test_a_script_and_a_bundle_are_the_same_agent(shell: Path, tmp_path: Path) -
     for words in ([str(shell), "{}"], invocation({})):
         answer = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
         assert (answer.returncode, json.loads(answer.stderr)["error"]) == (3, "refused")
-    assert ask("send", "/x")[-1] == '{"version":1,"do":"send","folder":"/x"}'
+    assert ask("send", "/x")[-1] == '{"version":2,"do":"send","folder":"/x"}'
