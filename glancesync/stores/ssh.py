@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ from glancesync.exceptions import (
 )
 from glancesync.model.store import PasswordSource, SshAccess
 from glancesync.stores.passwords import fetch_password
+from glancesync.stores.sockets import SocketFolder
 from glancesync.stores.ssh_words import SSH_FAILED, classify, remote_command, ssh_arguments
 
 _POLL_SECONDS = 0.005
@@ -65,7 +65,7 @@ class SshConnections:
     def __init__(self, clock: Clock, *, tries: Callable[[], int]) -> None:
         self._clock = clock
         self._tries = tries
-        self._folder: str | None = None
+        self._sockets = SocketFolder()
         self._opening: dict[SshAccess, concurrency.Semaphore] = {}
         self._well: set[SshAccess] = set()  # whose last command was no failure of ssh's
 
@@ -111,9 +111,7 @@ class SshConnections:
         """End the shared connections."""
         for access in list(self._opening):
             self._leave(access)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._sockets.remove()
 
     def _wait(self, running: Sequence[_Running], timeout_seconds: float, watch: Watch) -> None:
         end, pause, last = self._clock.monotonic() + timeout_seconds, _POLL_SECONDS, running[-1]
@@ -205,9 +203,7 @@ class SshConnections:
 
     def _control_path(self, access: SshAccess) -> str:
         """Short: a socket's path has at most 100 bytes."""
-        if self._folder is None:
-            self._folder = tempfile.mkdtemp(prefix="gsync-")  # mode 0700
-        return f"{self._folder}/{sha256(repr(access).encode()).hexdigest()[:16]}"
+        return f"{self._sockets.path}/{sha256(repr(access).encode()).hexdigest()[:16]}"
 
 
 class _Running:
