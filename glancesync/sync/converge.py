@@ -271,6 +271,6 @@ def _changed_at(situation: Situation) -> float | None:
 
 
 def _saving_since(replica: Image | None, record: ReplicaRecord | None, now: float) -> float | None:
-    if replica is None or replica.status not in IN_MAKING or replica.status == "queued":
+    if replica is None or replica.status not in IN_MAKING or (replica.status == "queued" and not replica.locked):
         return None
     return record.saving_since if record and record.saving_since is not None else now

@@ -164,9 +164,9 @@ class StoreShortcut:
             raise SourcesBusyError(way.refusal or "")
         return way
 
-    def clear(self, source: Image, run: Run, replica_id: str) -> bool:
+    def clear(self, run: Run, replica_id: str) -> bool:
         """As Driving has it."""
-        return self._driving.clear(source, run, replica_id, self._finder.site(run.region))
+        return self._driving.clear(run, replica_id, self._finder.site(run.region))
 
     def distrust(self, region: str, why: str) -> None:
         """As Driving has it."""

@@ -11,9 +11,12 @@ from glancesync.exceptions import (
     GlanceSyncError,
     LeaseLostError,
     NotReadyError,
+    NoWayError,
     RegionUnavailableError,
+    StoreRegistrationError,
     TaskCancelledError,
 )
+from glancesync.model.replica import IdReason, ReplicaState
 from glancesync.stores.select import DEFAULT_ORDER
 from glancesync.sync.shortcut import StoreShortcut
 from tests.fixtures import memory_cloud
@@ -27,12 +30,13 @@ class World:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cloud = MemoryCloud(folder)
         self.driver = FakeDriver(DATA, self.cloud.two.web)
+        self.order: tuple[str, ...] = DEFAULT_ORDER
         self.unseen: str | None = None
         self.lease: GlanceSyncError | None = None
         monkeypatch.setattr(memory_cloud.Handle, "ensure_lease", lambda _handle: self._ensure())
         self.cloud.shortcut = StoreShortcut(
             drivers={"filesystem": self.driver}, find_stores=lambda region: stores(region.name),
-            clock=self.cloud.clock, order=lambda: DEFAULT_ORDER, why_unseen=lambda _region: self.unseen,
+            clock=self.cloud.clock, order=lambda: self.order, why_unseen=lambda _region: self.unseen,
             regions=lambda: [self.cloud.directory.cascading(), *self.cloud.directory.cascaded()])
         self.cloud.restart()
 
@@ -83,3 +87,38 @@ def test_what_a_region_only_hides_keeps_its_file(world: World, unseen: str | Non
     with pytest.raises(GlanceSyncError):
         world.cloud.run(image.id)
     assert world.driver.calls == (["copy", "discard"] if unseen is None else ["copy"])
+
+
+def test_a_glance_that_died_while_it_took_a_file_blocks_nothing_and_leaves_nothing(world: World) -> None:
+    """The lock of a task that died with its process is never given back, and the file is in the way of every upload."""
+    cloud = world.cloud
+    cloud.two.slow = True
+    image = cloud.upload(DATA)
+    world.order = ("filesystem",)
+    with pytest.raises(StoreRegistrationError):
+        cloud.run(image.id)
+    cloud.two._coming = {}  # it died
+    cloud.two.slow = False
+    with pytest.raises(NoWayError):
+        cloud.run(image.id)
+    cloud.clock.sleep(1000)
+    cloud.run(image.id)
+    record = cloud.record(image.id)
+    assert (record.state, record.id_reason) == (ReplicaState.IN_SYNC, IdReason.STUCK_SAVING)
+    assert list(cloud.two.web) == [f"file:///{record.replica_id}"]
+    assert cloud.two.find_image(image.id) is None
+
+
+def test_the_file_of_an_image_that_is_deleted_before_it_has_it_goes_too(world: World) -> None:
+    cloud = world.cloud
+    cloud.compare()  # it is known who the cascading Glance is
+    image = cloud.upload(DATA)
+    world.at("add_location", lambda *_given, **_named: (_ for _ in ()).throw(LeaseLostError("killed")))
+    with pytest.raises(LeaseLostError):
+        cloud.run(image.id)
+    assert len(cloud.two.web) == 1
+    cloud.one.delete_image(image.id)
+    cloud.report_removal(image.id)
+    cloud.work()
+    assert cloud.two.find_image(image.id) is None
+    assert cloud.two.web == {}
