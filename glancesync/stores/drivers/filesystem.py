@@ -55,14 +55,15 @@ class FilesystemDriver(CopyDriver):
     def find_obstacle(self, source: Scheme | None, target: Scheme | None) -> str | None:
         if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):
             return "one of the two is no folder"
-        if (source.ssh.host, source.datadir) == (target.ssh.host, target.datadir):
+        if (source.ssh.jump_host, source.ssh.host, source.datadir) == (
+                target.ssh.jump_host, target.ssh.host, target.datadir):
             return "both regions keep their images in the same folder; a file would belong to two Glances"
         return None
 
     def describe_route(self, source: Scheme, target: Scheme) -> str | None:
         if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):
             return None
-        if source.ssh == target.ssh:
+        if source.ssh.account == target.ssh.account:
             return "within one host"
         why = self._why_not_direct(source, target)
         return "host to host" if why is None else f"through the server: {why}"
@@ -114,7 +115,7 @@ class FilesystemDriver(CopyDriver):
         """Try how the two hosts reach one another, in words; None where nothing is to be tried."""
         if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):
             return None
-        if source.ssh != target.ssh and target.peer.key_file is not None:
+        if source.ssh.account != target.ssh.account and target.peer.key_file is not None:
             self._apart.pop((source, target), None)
             try:
                 self._ask(target, ask("reach", target.datadir, hop=hop_to(source, target)))
@@ -130,7 +131,7 @@ class FilesystemDriver(CopyDriver):
         wanted: dict[str, Any] = {
             "name": copy.replica_id, "mark": copy.target_region, "size": copy.size,
             "digest": None if copy.unhashed else _wanted(copy)}
-        if source.ssh == target.ssh:
+        if source.ssh.account == target.ssh.account:
             words = ask("clone", target.datadir, source=source.datadir, source_name=copy.image_id, **wanted)
             return self._ask(target, words, progress)
         if self._why_not_direct(source, target) is None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,18 @@ def test_a_request_that_moves_no_image_does_not_last_as_long_as_a_copy() -> None
     driver = driver_to(host)
     assert driver.find_free_bytes(scheme("b")) == 5
     assert host.timeouts == [60.0]
+
+
+def test_one_account_is_one_host_however_it_is_logged_in_to() -> None:
+    driver = driver_to(Host([]))
+    one = FilesystemScheme(datadir="/one", ssh=SshAccess(host="a", user="u", key_file="/k1"))
+    two = replace(one, datadir="/two", ssh=replace(one.ssh, key_file="/k2", cipher="aes128-ctr"))
+    assert driver.describe_route(one, two) == "within one host"
+    assert driver.find_obstacle(one, replace(two, datadir="/one")) is not None
+    for other in ({"jump_host": "bastion"}, {"host": "b"}, {"port": 23}, {"user": "v"}):
+        assert driver.describe_route(one, replace(two, ssh=replace(two.ssh, **other))) != "within one host"
+    behind = replace(one, ssh=replace(one.ssh, jump_host="bastion"))  # the same address, and another machine
+    assert driver.find_obstacle(one, behind) is None
 
 
 def test_an_agent_of_another_kind_tells_nothing() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 
 from glancesync import exceptions as errors
 from glancesync.exceptions import GlanceSyncError
+from glancesync.sync.readers import OwnReaders
 from glancesync.sync.shortcut import StoreShortcut
 from glancesync.sync.sources import Sources
 from tests.fixtures.memory_cloud import MemoryCloud
@@ -33,7 +34,8 @@ def test_a_run_does_what_was_explained(tmp_path_factory: pytest.TempPathFactory,
     folder: Path = tmp_path_factory.mktemp("ways")
     cloud = MemoryCloud(folder)
     drivers = {name: FakeDriver(DATA, cloud.two.web, error) for name, error in zip(NAMES, faults, strict=True)}
-    sources = Sources(clock=cloud.clock, list_held=lambda image_id: cloud.records.list_held(image_id))
+    readers = OwnReaders()
+    sources = Sources(clock=cloud.clock, readers=readers, list_held=lambda image_id: cloud.records.list_held(image_id))
     cloud.restart()
     image = cloud.upload(DATA)
     if held:
@@ -55,7 +57,7 @@ def test_a_run_does_what_was_explained(tmp_path_factory: pytest.TempPathFactory,
     fatal = isinstance(ended, KeyError | errors.RunStoppedError)
     if ended is not None and not fatal:
         assert len(done) == len(told)
-    assert not sources.readers._now
+    assert not readers._now
     replica = cloud.two.find_image(image.id)
     if ended is None:
         assert replica is not None
