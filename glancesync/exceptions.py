@@ -45,6 +45,7 @@
     |       |-- StoreShortCopyError            retry  fewer bytes, or more, than the image has
     |       |-- StoreCorruptCopyError          retry  other bytes arrived than the image's
     |       |-- StoreCutError                  retry  the connection broke
+    |       |-- StoreOccupiedError             retry  another's file has the image's name in the target's folder
     |       |-- StoreTimeoutError              retry  it took longer than scp_copy_timeout_seconds
     |       `-- StoreRegistrationError         retry  the target's Glance did not take the file
     |-- SnapshotError                     502  stop   an image cannot get the bytes of the snapshot that it is to be
@@ -390,6 +391,12 @@ class StoreCutError(StoreCopyError):
     code = "store_connection_cut"
     what = "An ssh connection to the host of a store broke in the middle."
     advice = "Look at the network and the host's sshd if it comes again."
+
+
+class StoreOccupiedError(StoreCopyError):
+    code = "store_occupied"
+    what = "In the target's folder a file has the image's name that was not put there for it; it was left alone."
+    advice = "Find out whose it is: two regions must not keep their images in one folder, under whatever names."
 
 
 class StoreTimeoutError(StoreCopyError):

@@ -191,7 +191,7 @@ def build_core(conf: cfg.ConfigOpts, place: Place | None = None, *, runs_tasks: 
     shortcut = StoreShortcut(drivers=drivers, find_stores=stores.find, regions=directory.known, clock=clock,
                              order=lambda: settings.stores.drivers, sources=sources, gathers=tee.gathers,
                              read_facts=lambda region: preflight.facts(region),
-                             client=directory.client, suspect=suspecting(records, queue),
+                             client=directory.client, suspect=suspecting(records, queue), why_unseen=sight.look,
                              savings=_savings(settings, records))
     preflight = Preflight(read_facts=lambda region: directory.client(region).get_facts(), clock=clock,
                           read_free=shortcut.find_free_bytes, settings=settings.transfer)

@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import NullPool, StaticPool
 
 from glancesync.concurrency import BlockingCalls
-from glancesync.db import compat, errors, migrate
+from glancesync.db import compat, errors, fence, migrate
 from glancesync.db.clock import database_now, now
 from glancesync.exceptions import ConfigurationError, NotReadyError
 
@@ -99,9 +99,10 @@ class Database:
 
         It may be run more than once (deadlock, lost connection, a row that another server inserted at the same time),
         so it must have no effect outside the database.
-        Raises NotReadyError when the database cannot answer.
+        Raises NotReadyError when the database cannot answer, and within `fence.fenced` what its check raises.
         """
-        return self._retried(False, work, args, kwargs)
+        check = fence.current()
+        return self._retried(False, work if check is None else _checked(check, work), args, kwargs)
 
     def read(self, work: Work[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """As `run`, for work that only reads; on SQLite it does not wait for another process's write."""
@@ -156,6 +157,14 @@ class Database:
 
 _POOL: Mapping[str, Any] = {"pool_pre_ping": True, "pool_recycle": 3600, "pool_size": 10, "max_overflow": 20,
                             "pool_timeout": 30}
+
+
+def _checked(check: fence.Check, work: Callable[..., Result]) -> Callable[..., Result]:
+    def checked(connection: sa.Connection, *args: Any, **kwargs: Any) -> Result:
+        check(connection)
+        return work(connection, *args, **kwargs)
+
+    return checked
 
 
 def _directly(function: Callable[..., Result], *args: Any) -> Result:

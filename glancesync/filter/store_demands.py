@@ -5,52 +5,32 @@
 
 A Glance without this filter knows no such path, so what is sent there is verified or refused, never taken as it is.
 Where `do_secure_hash` is on, Glance compares the hash itself before the image is active; where it is off the filter
-does, in the task of Glance's that follows in this process.
+does, in the task of Glance's that follows. The hash goes with the request's own context, which that task is given: no
+other request about the image, before or after, by whomever, changes or uses up what this one is to have.
 """
 from __future__ import annotations
 
 import io
 import json
 import re
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import webob
 from oslo_config import cfg
 
 _PATH = re.compile(r"/v2/glance-sync/images/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/locations\Z")
 _MOST_BYTES = 65536
-_MOST_WAITING = 1000
+_WANTED = "glancesync_digest"
 Digest = tuple[str, str]
 Application = Callable[..., Iterable[bytes]]
 
 
-class Demands:
-    """The hashes that the files of images are to have, until their tasks ask."""
-
-    def __init__(self) -> None:
-        self._wanted: dict[str, Digest] = {}
-        self._lock = threading.Lock()
-
-    def put(self, image_id: str, digest: Digest) -> bool:
-        """False, and nothing is noted, where too many wait already: none may be forgotten."""
-        with self._lock:
-            if len(self._wanted) >= _MOST_WAITING and image_id not in self._wanted:
-                return False
-            self._wanted[image_id] = digest
-            return True
-
-    def take(self, image_id: str) -> Digest | None:
-        with self._lock:
-            return self._wanted.pop(image_id, None)
-
-
 class VerifiedLocations:
-    """The WSGI application around Glance's."""
+    """The WSGI application around Glance's, behind the one that makes its contexts."""
 
-    def __init__(self, application: Application, demands: Demands, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, application: Application, conf: cfg.ConfigOpts) -> None:
         self._application = application
-        self._demands = demands
         self._conf = conf
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -61,23 +41,20 @@ class VerifiedLocations:
         digest = find_digest(body)
         if digest is None:
             return _refuse(start_response, "400 Bad Request")
-        image_id = found.group(1)
-        environ.update({"PATH_INFO": f"/v2/images/{image_id}/locations", "wsgi.input": io.BytesIO(body),
+        if not self._conf.do_secure_hash:
+            context = getattr(webob.Request(environ), "context", None)
+            if context is None:  # nothing would tell the task
+                return _refuse(start_response, "503 Service Unavailable")
+            setattr(context, _WANTED, digest)
+        environ.update({"PATH_INFO": f"/v2/images/{found.group(1)}/locations", "wsgi.input": io.BytesIO(body),
                         "CONTENT_LENGTH": str(len(body))})
-        if self._conf.do_secure_hash:
-            return self._application(environ, start_response)
-        return self._demanded(environ, start_response, image_id, digest)
+        return self._application(environ, start_response)
 
-    def _demanded(self, environ: dict[str, Any], start_response: Callable[..., Any], image_id: str,
-                  digest: Digest) -> Iterable[bytes]:
-        def start(status: str, *more: Any) -> Any:
-            if not status.startswith("202"):  # no task follows
-                self._demands.take(image_id)
-            return start_response(status, *more)
 
-        if not self._demands.put(image_id, digest):
-            return _refuse(start_response, "503 Service Unavailable")
-        return self._application(environ, start)
+def find_wanted(context: Any) -> Digest | None:
+    """The hash that the file is to have which a request with this context registers."""
+    found: Digest | None = getattr(context, _WANTED, None)
+    return found
 
 
 def find_digest(body: bytes) -> Digest | None:

@@ -27,7 +27,7 @@ from glance.common import exception, store_utils
 from oslo_config import cfg
 
 from glancesync.exceptions import ConfigurationError
-from glancesync.filter.store_demands import Demands, VerifiedLocations
+from glancesync.filter.store_demands import VerifiedLocations, find_wanted
 from glancesync.filter.store_files import RefusedFileError, find_permitted, open_permitted
 from glancesync.filter.store_inspection import inspect_file
 
@@ -39,7 +39,6 @@ _MARK = "glancesync_store_role"
 _SEAMS = ((glance.location.StoreLocations, "insert", ["self", "i", "location"]),
           (store_utils, "validate_external_location", ["uri"]))
 _permitted = threading.local()
-_demands = Demands()
 Application = Callable[..., Any]
 
 
@@ -51,7 +50,7 @@ def filter_factory(global_conf: Mapping[str, str], **local_conf: str) -> Callabl
         raise ConfigurationError(f"the store filter in {global_conf.get('__file__', 'the paste file')}: the one option "
                                  f"is role, with a role's name; {', '.join(sorted(unknown)) or 'it is empty'}")
     install(role)
-    return lambda application: VerifiedLocations(application, _demands, cfg.CONF)
+    return lambda application: VerifiedLocations(application, cfg.CONF)
 
 
 def install(role: str) -> None:
@@ -110,7 +109,7 @@ def _may(image: Any, role: str) -> bool:
 
 def _judge(path: str, image: Any) -> tuple[int | None, str | None]:
     """Glance itself computes the checksum where it hashes what is registered."""
-    digest = _demands.take(image.image_id)
+    digest = find_wanted(image.context)
     try:
         with open_permitted(path) as file:
             return inspect_file(file, image, with_checksum=not cfg.CONF.do_secure_hash, digest=digest)

@@ -31,6 +31,11 @@ class SshAccess:
     jump_host: str | None = None
     password: PasswordSource | None = None
 
+    @property
+    def account(self) -> tuple[str | None, str, int, str]:
+        """Which account it is, however it is logged in to. Behind another jump host the same address is another's."""
+        return self.jump_host, self.host, self.port, self.user
+
 
 @dataclass(frozen=True, kw_only=True)
 class PeerAccess:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import islice
 from typing import Any
 
+import sqlalchemy as sa
+
 from glancesync.conf.image_rules import ImageRules
 from glancesync.exceptions import RunStoppedError
+from glancesync.model.chore import Turn
 from glancesync.model.task import Pair, Submission, Task, Trigger
 from glancesync.service.door import Door
 from glancesync.service.filling import Filling
@@ -20,6 +24,7 @@ from glancesync.sync.findings import Finding, PassReport
 from glancesync.sync.reconcile import Reconciler
 from glancesync.sync.records import new_pass_id
 from glancesync.sync.rotation import Turns
+from glancesync.tasks.chores import confirm
 
 LOG = logging.getLogger(__name__)
 _BATCH = 500
@@ -41,13 +46,13 @@ class Comparisons:
     def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,  # noqa: PLR0913
                   trigger: Trigger = Trigger.RECONCILE, request_id: str | None = None,
                   only: ImageRules | None = None, in_turn: bool = False,
-                  is_over: Callable[[], bool] = lambda: False) -> list[Task]:
+                  turn: Turn | None = None) -> list[Task]:
         """One comparison of everything; `report` is filled. Submits in batches while it goes, and at its end what two
         comparisons missed or found where it does not belong, if the source can be believed. Returns the first tasks,
         `report` counts them all. `turns`: whose members are asked for though nothing stands out, None: everybody's.
         `only`: images that meet a rule; then nothing is concluded of what was not listed. `in_turn`: what a region
-        lacks fills it in its turn (`Filling`), newest images first. `is_over()`: it is to go no further;
-        RunStoppedError then."""
+        lacks fills it in its turn (`Filling`), newest images first. `turn`: it goes no further, and concludes nothing,
+        once that is another server's; RunStoppedError then."""
         self._context.trust.prepare()
         self._context.chooser.renew()
         report.id = new_pass_id(self._context.clock.now())
@@ -55,13 +60,13 @@ class Comparisons:
         tasks: list[Task] = []
         with self._filling.gather() if in_turn else nullcontext():
             for batch in _batches(self._reconciler.compare(report, regions=regions, turns=turns, only=only)):
-                _go_on(is_over)
+                _go_on(turn)
                 self._note(batch, report, whole=only is None)
                 found = self._door.submit_pairs(self._due(batch, report, in_turn=in_turn), submission)
                 report.tasks += len(found)
                 tasks += found[:_TASKS_TOLD - len(tasks)]
-        _go_on(is_over)
-        found = self._door.submit_pairs(self._settle_missing(report) if only is None else [], submission)
+        _go_on(turn)
+        found = self._door.submit_pairs(self._settle_missing(report, turn) if only is None else [], submission)
         report.tasks += len(found)
         return tasks + found[:_TASKS_TOLD - len(tasks)]
 
@@ -106,7 +111,7 @@ class Comparisons:
         marker on. Raises InvalidInputError for no marker of ours."""
         return read_page(self._reconciler, regions=regions, limit=limit, marker=marker, only=only)
 
-    def _settle_missing(self, report: PassReport) -> list[Pair]:
+    def _settle_missing(self, report: PassReport, turn: Turn | None) -> list[Pair]:
         trust = self._context.trust
         if report.complete:
             trust.note_count(report.images)
@@ -117,14 +122,18 @@ class Comparisons:
             return []
         trust.mark()
         records, regions = self._context.records, report.compared_regions()
-        pairs = records.missing.settle(report.id, regions, confirm_seconds=trust.confirm_seconds)
-        pairs += records.disallowed.settle(report.id, regions, confirm_seconds=trust.confirm_seconds)
-        return [Pair(image_id, region) for image_id, region in pairs]
+        first = _nothing if turn is None else partial(confirm, turn=turn)
+        return [Pair(*pair) for each in (records.missing, records.disallowed) for pair in each.settle(
+            report.id, regions, confirm_seconds=trust.confirm_seconds, first=first)]
 
 
-def _go_on(is_over: Callable[[], bool]) -> None:
-    if is_over():
+def _go_on(turn: Turn | None) -> None:
+    if turn is not None and turn.lost:
         raise RunStoppedError("another server compares: this one gave no sign of life for too long")
+
+
+def _nothing(_connection: sa.Connection) -> None:
+    """Whoever compares outside of a turn has nobody to ask."""
 
 
 def _batches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:

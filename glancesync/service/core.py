@@ -11,7 +11,7 @@ from glancesync.conf.image_rules import ImageRules
 from glancesync.db.engine import Database
 from glancesync.model.attempt import Attempt
 from glancesync.model.birth import BirthClaim
-from glancesync.model.chore import RECONCILE
+from glancesync.model.chore import RECONCILE, Turn
 from glancesync.model.event import Event, Operation
 from glancesync.model.notification import Heard
 from glancesync.model.sort import BY_ID, NEWEST_FIRST, Sort
@@ -168,10 +168,10 @@ class Service:
 
     def reconcile(self, report: PassReport, *, regions: Collection[str] | None = None, turns: Turns | None = None,
                   only: ImageRules | None = None, in_turn: bool = False,
-                  is_over: Callable[[], bool] = lambda: False) -> list[Task]:
+                  turn: Turn | None = None) -> list[Task]:
         """One comparison of everything (`Comparisons.reconcile`)."""
         return self._comparisons.reconcile(report, regions=regions, turns=turns, only=only, in_turn=in_turn,
-                                           is_over=is_over)
+                                           turn=turn)
 
     def scrub(self, fraction: float) -> list[Task]:
         """Have that part of the verified replicas read again, after everything else that is to be done."""

@@ -76,17 +76,18 @@ class Door:
 
     def submit_pairs(self, pairs: Sequence[Pair], submission: Submission, *, wanted: bool = True) -> list[Task]:
         """`wanted` starts the clock of their lag: something is to change."""
-        now = self._context.clock.now()
-
-        def work(connection: sa.Connection) -> list[Task]:
-            if wanted:
-                ensure_rows(connection, pairs, wanted_at=now)
-            return self._queue.submit_in(connection, pairs, submission)
-
-        tasks = self._database.run(work) if pairs else []
+        now = self._context.clock.now() if wanted else None
+        tasks = self._database.run(self.submit_pairs_in, pairs, submission, wanted_at=now) if pairs else []
         if tasks:
             self.ring()
         return tasks
+
+    def submit_pairs_in(self, connection: sa.Connection, pairs: Sequence[Pair], submission: Submission, *,
+                        wanted_at: float | None) -> list[Task]:
+        """As `submit_pairs`, in the caller's transaction; ring afterwards."""
+        if wanted_at is not None:
+            ensure_rows(connection, pairs, wanted_at=wanted_at)
+        return self._queue.submit_in(connection, pairs, submission)
 
     def refuse_canaries(self, image_ids: Sequence[str]) -> None:
         """Raises InvalidInputError where one of the images is a canary."""

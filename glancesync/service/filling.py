@@ -19,14 +19,14 @@ import sqlalchemy as sa
 
 from glancesync.clock import Clock
 from glancesync.db.engine import Database
-from glancesync.model.chore import RECONCILE
+from glancesync.model.chore import FILL, RECONCILE
 from glancesync.model.fill import FillProgress
 from glancesync.model.task import Pair, Submission, Trigger
 from glancesync.service.door import Door
 from glancesync.sync import fills
 from glancesync.sync.facts import find_fact, set_fact
 from glancesync.sync.findings import Finding
-from glancesync.tasks.chores import is_held
+from glancesync.tasks.chores import is_held, lock
 
 LOG = logging.getLogger(__name__)
 #: After all that users and operators ask for (0), before samples are read again.
@@ -103,18 +103,19 @@ class Filling:
 
     def _feed(self, regions: Sequence[str], batch: int) -> None:
         """In one submission, so that an image's regions are claimed together and share one read of it."""
-        begun, turns = [], []
-        for region in regions:
-            room = batch - self._database.read(fills.outstanding, region)
-            if room > 0:
-                at, pairs = self._database.read(fills.newest, region, room)
-                begun.append(at)
-                turns += list(enumerate(pairs))
-        due = [pair for _turn, pair in sorted(turns)]
-        if due:
-            self._door.submit_pairs(due, Submission(trigger=Trigger.RECONCILE, priority=FILL_PRIORITY,
-                                                    spacing_seconds=_SPACING_SECONDS))
-            self._database.run(fills.mark_queued, due, min(begun))
+        submission = Submission(trigger=Trigger.RECONCILE, priority=FILL_PRIORITY, spacing_seconds=_SPACING_SECONDS)
+        wanted_at = self._clock.now()
+
+        def work(connection: sa.Connection) -> bool:
+            lock(connection, FILL)  # what is counted stays so until it is marked
+            begun, due = fills.choose(connection, regions, batch)
+            if due:
+                self._door.submit_pairs_in(connection, due, submission, wanted_at=wanted_at)
+                fills.mark_queued(connection, due, begun)
+            return bool(due)
+
+        if regions and self._database.run(work):
+            self._door.ring()
 
     def _tell(self, region: str) -> None:
         now, before = self._clock.monotonic(), self._told.get(region)

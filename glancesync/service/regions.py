@@ -19,7 +19,7 @@ from glancesync.db.schema import fills, new_ids, region_guards, regions, replica
 from glancesync.model.chore import RECONCILE
 from glancesync.model.region import Region
 from glancesync.regions.directory import RegionDirectory
-from glancesync.tasks.chores import ask
+from glancesync.tasks.chores import ask, lock
 
 LOG = logging.getLogger(__name__)
 _AT_ONCE = 500
@@ -88,7 +88,9 @@ class RegionWatch:
         self._request_reconcile = request_reconcile
 
     def run_once(self) -> RegionChanges:
-        """Compare the regions in force with what is known and write it down."""
+        """Compare the catalog with what is known and write it down. It is read now: one that is a minute old would take
+        back what another server wrote down meanwhile. Raises what reading it raises."""
+        self._directory.load()
         return self.write_down([self._directory.cascading(), *self._directory.cascaded()])
 
     def write_down(self, catalog: Sequence[Region]) -> RegionChanges:
@@ -97,6 +99,7 @@ class RegionWatch:
         now = self._clock.now()
 
         def work(connection: sa.Connection) -> RegionChanges:
+            lock(connection, RECONCILE)  # of two servers that see it at once the second finds it written down
             changes = compare_regions(_read_known(connection), catalog)
             for old, new in (changes.renamed or {}).items():
                 _rename(connection, old, new)

@@ -57,7 +57,7 @@ class ReconcileChore:
         before = {} if turn.asked else self._database.read(find_fact, _SEEN) or {}
         turns = Turns(now=began_at, interval_seconds=self._settings.members_interval_seconds, before=before)
         try:
-            self._service.reconcile(report, turns=turns, in_turn=True, is_over=lambda: turn.lost)
+            self._service.reconcile(report, turns=turns, in_turn=True, turn=turn)
         except GlanceSyncError as error:
             LOG.warning("comparing all images broke off and is repeated soon: %s", error)
             return False

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads glance_store.yaml into plain values that remember their lines. Called by loader.
 
-An alias is refused: nine of them, each of nine others, are a billion values. So are two equal keys, of which YAML would
-silently drop one, and a file that others than its owner may write, for it names commands that this server runs.
+An alias is refused: nine of them, each of nine others, are a billion values. So are tags (an unquoted password may look
+like one, and YAML's error would show it), two equal keys, of which YAML would silently drop one, and a file that others
+than its owner may write, for it names commands that this server runs.
 """
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -20,6 +21,8 @@ from glancesync.model.text import inert
 
 _MAX_BYTES = 1024 * 1024
 _MAX_DEPTH = 20
+_MOST_NUMBER = 1 << 63
+_NO_TAGS = "tags (!) are not taken; put the value into quotation marks"
 Place = tuple[str | int, ...]
 
 
@@ -53,15 +56,26 @@ def read_document(path: Path) -> Document:
         value = None if node is None else _Builder(path, lines).build(node, ())
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigurationError(f"{path}, line {line}: {inert(str(error.problem))}") from None
+        raise ConfigurationError(f"{path}, line {line}: {inert(_problem(error))}") from None
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path} is no YAML: {inert(str(error))}") from None
     return Document(path=path, value=value, lines=lines)
 
 
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """What YAML says shows one character of the file at most, but for tags."""
+    return _NO_TAGS if isinstance(error, yaml.parser.ParserError) and "tag handle" in str(error.problem) else str(
+        error.problem)
+
+
+def open_at_once(path: Path) -> BinaryIO:
+    """As open; a pipe without a writer holds up nobody. Raises OSError."""
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+
+
 def _read_safely(path: Path) -> str:
     try:
-        with open(path, "rb") as file:
+        with open_at_once(path) as file:
             found = os.fstat(file.fileno())
             _check_file(path, found)
             data = file.read(_MAX_BYTES + 1)
@@ -97,6 +111,8 @@ class _NoAliases(yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise yaml.MarkedYAMLError(problem="anchors and aliases (& and *) are not taken",
                                        problem_mark=event.start_mark)
+        if getattr(event, "tag", None) is not None:
+            raise yaml.MarkedYAMLError(problem=_NO_TAGS, problem_mark=event.start_mark)
         if self._depth >= _MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem="is nested too deeply", problem_mark=event.start_mark)
         self._depth += 1
@@ -118,7 +134,13 @@ class _Builder:
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(each, (*place, number)) for number, each in enumerate(node.value)]
-        return self._scalar(node)
+        try:
+            value = self._scalar(node)
+        except (ValueError, OverflowError):  # a date that is none, a number without an end
+            value = _MOST_NUMBER
+        if isinstance(value, int) and abs(value) >= _MOST_NUMBER:
+            raise yaml.MarkedYAMLError(problem="is no value; put it into quotation marks", problem_mark=node.start_mark)
+        return value
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -72,8 +72,9 @@ class TargetGlance(Protocol):
 class StoreCopy:
     """One copy: the source's image, of `size` bytes and this digest, to be the bytes of the queued replica. `source`,
     `target`: the stores, where the driver asked for some. `glance`: the target's, None in tests of drivers that need
-    none. `base_id`: what most of the image may be in the target's store already, a replica that its owner may read.
-    `unhashed`: the target's Glance verifies what is registered, so a driver that registers need not."""
+    none. `target_region`: whose file it is to be; no other is replaced or removed. `base_id`: what most of the image
+    may be in the target's store already, a replica that its owner may read. `unhashed`: the target's Glance verifies
+    what is registered, so a driver that registers need not."""
 
     image_id: str
     replica_id: str
@@ -82,6 +83,7 @@ class StoreCopy:
     source: Scheme | None = None
     target: Scheme | None = None
     source_region: str = ""
+    target_region: str = ""
     glance: TargetGlance | None = None
     base_id: str | None = None
     unhashed: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from glancesync.model.store import (
     StoresConfig,
     host_of,
 )
-from glancesync.stores.document import Document, Place, read_document
+from glancesync.stores.document import Document, Place, open_at_once, read_document
 from glancesync.stores.schema import FILE, PARAMETERS
 
 LOG = logging.getLogger(__name__)
@@ -33,6 +34,10 @@ _PASSWORDS = dict((("login_password", "clear"), ("login_password_file", "file"),
 #: Others than the owner may do nothing with these.
 _PRIVATE = frozenset({"key_file", "login_password_file"})
 _FILES = ("key_file", "known_hosts_file", "login_password_file")
+#: 22.0 is an integer for JSON, and no port for ssh.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator, type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _checker, value: type(value) is int))
 
 
 def load_stores(path: Path, regions: Sequence[Region] = (), drivers: Collection[str] = ()) -> StoresConfig:
@@ -59,7 +64,7 @@ def _check_drivers(document: Document, glances: Sequence[GlanceStores], drivers:
 
 
 def _validate(document: Document, base: Place, value: Any, schema: dict[str, Any]) -> None:
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(value))
+    error = jsonschema.exceptions.best_match(_Validator(schema).iter_errors(value))
     if error is None:
         return
     place: Place = (*base, *error.absolute_path)
@@ -141,9 +146,8 @@ def _password(document: Document, place: Place, given: dict[str, Any]) -> Passwo
 
 def _check_file(document: Document, place: Place, path: Path) -> None:
     try:
-        found = path.stat()
-        with path.open("rb"):
-            pass
+        with open_at_once(path) as file:
+            found = os.fstat(file.fileno())
     except OSError as error:
         raise document.error(place, f"{path} cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(found.st_mode):

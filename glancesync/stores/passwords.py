@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from glancesync.exceptions import ConfigurationError
 from glancesync.model.store import PasswordSource
+from glancesync.stores.document import open_at_once
 
 _COMMAND_SECONDS = 30.0
 _MAX_CHARACTERS = 4096
@@ -32,8 +34,10 @@ def fetch_password(source: PasswordSource, environ: Mapping[str, str] | None = N
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_at_once(path) as file:
             mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise ConfigurationError(f"the password's file {path} is no regular file")
             data = file.read(_MAX_CHARACTERS + 2)
     except OSError as error:
         raise ConfigurationError(f"the password's file {path} cannot be read: {error.strerror}") from None

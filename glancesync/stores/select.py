@@ -101,8 +101,8 @@ def _class(bytes_per_second: float | None) -> int:
 
 def _is_one_host(way: Way) -> bool:
     one, two = way.source, way.target
-    return isinstance(one, FilesystemScheme) and isinstance(two, FilesystemScheme) and (
-        (one.ssh.host, one.ssh.port, one.ssh.user) == (two.ssh.host, two.ssh.port, two.ssh.user))
+    return (isinstance(one, FilesystemScheme) and isinstance(two, FilesystemScheme)
+            and one.ssh.account == two.ssh.account)
 
 
 def _in_order(target: Site, drivers: Mapping[str, CopyDriver]) -> list[tuple[str, CopyDriver]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ from glancesync.exceptions import (
 )
 from glancesync.model.store import PasswordSource, SshAccess
 from glancesync.stores.passwords import fetch_password
+from glancesync.stores.sockets import SocketFolder
 from glancesync.stores.ssh_words import SSH_FAILED, classify, remote_command, ssh_arguments
 
 _POLL_SECONDS = 0.005
@@ -39,6 +39,7 @@ _LOOK_SECONDS = 0.2
 _RETRY_SECONDS = 1.0
 _CONNECT_SECONDS = 20
 _MAX_OUTPUT = 65536
+_MOST_ERRORS = 4 * 1024 * 1024
 #: Called again and again while a command runs; raises what is to end it.
 Watch = Callable[[], None]
 #: Gets each line that the last command writes.
@@ -64,7 +65,7 @@ class SshConnections:
     def __init__(self, clock: Clock, *, tries: Callable[[], int]) -> None:
         self._clock = clock
         self._tries = tries
-        self._folder: str | None = None
+        self._sockets = SocketFolder()
         self._opening: dict[SshAccess, concurrency.Semaphore] = {}
         self._well: set[SshAccess] = set()  # whose last command was no failure of ssh's
 
@@ -83,6 +84,7 @@ class SshConnections:
         `watch` and `listen` raise; then none of them runs any more on this side."""
         for access, _words in commands:
             self._ensure_open(access)
+        watch()  # logging in may have taken its time
         running: list[_Running] = []
         try:
             for number, (access, words) in enumerate(commands):
@@ -109,14 +111,14 @@ class SshConnections:
         """End the shared connections."""
         for access in list(self._opening):
             self._leave(access)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._sockets.remove()
 
     def _wait(self, running: Sequence[_Running], timeout_seconds: float, watch: Watch) -> None:
         end, pause, last = self._clock.monotonic() + timeout_seconds, _POLL_SECONDS, running[-1]
         while last.open or any(each.process.poll() is None for each in running):
             watch()
+            for each in running:
+                each.ensure_brief()
             if self._clock.monotonic() > end:
                 raise StoreTimeoutError(f"it took longer than {timeout_seconds:g} s and was ended")
             if last.open:
@@ -201,9 +203,7 @@ class SshConnections:
 
     def _control_path(self, access: SshAccess) -> str:
         """Short: a socket's path has at most 100 bytes."""
-        if self._folder is None:
-            self._folder = tempfile.mkdtemp(prefix="gsync-")  # mode 0700
-        return f"{self._folder}/{sha256(repr(access).encode()).hexdigest()[:16]}"
+        return f"{self._sockets.path}/{sha256(repr(access).encode()).hexdigest()[:16]}"
 
 
 class _Running:
@@ -240,8 +240,14 @@ class _Running:
         for line in lines:
             self._listen(line.decode("utf-8", "replace"))
 
+    def ensure_brief(self) -> None:
+        """Raises StoreCopyError for one that fills this host's disk with its errors."""
+        if os.fstat(self._errors.fileno()).st_size > _MOST_ERRORS:
+            raise StoreCopyError(f"more than {_MOST_ERRORS} bytes of errors came; it was ended")
+
     def finished(self) -> Finished:
-        self._errors.seek(0)
+        """The last of what it wrote."""
+        self._errors.seek(max(0, os.fstat(self._errors.fileno()).st_size - _MAX_OUTPUT))
         return Finished(status=self.process.returncode, output=self._output.decode("utf-8", "replace"),
                         errors=self._errors.read(_MAX_OUTPUT).decode("utf-8", "replace"))
 

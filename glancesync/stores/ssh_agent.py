@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from glancesync.exceptions import (
@@ -11,6 +11,7 @@ from glancesync.exceptions import (
     StoreCorruptCopyError,
     StoreCutError,
     StoreFullError,
+    StoreOccupiedError,
     StoreShortCopyError,
     StoreSourceMissingError,
     StoreWriteError,
@@ -19,13 +20,27 @@ from glancesync.model.store import FilesystemScheme
 from glancesync.model.text import inert
 from glancesync.stores.agent.bundle import invocation
 from glancesync.stores.agent.words import VERSION
-from glancesync.stores.ssh_words import CIPHERS, classify
+from glancesync.stores.ssh_words import CIPHERS, SSH_FAILED, classify
 
 _CONNECT_SECONDS = 10
 _MAX_TOLD = 300
 _KINDS: Mapping[str, type[StoreCopyError]] = {
     "full": StoreFullError, "write": StoreWriteError, "source": StoreSourceMissingError, "short": StoreShortCopyError,
-    "corrupt": StoreCorruptCopyError, "cut": StoreCutError}
+    "corrupt": StoreCorruptCopyError, "cut": StoreCutError, "occupied": StoreOccupiedError}
+#: Of a disk, or of an image: more than there is, and less than a database's numbers end with.
+_MOST = 1 << 62
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _MOST
+
+
+#: What an agent says of its work, and how it is told from what it never would.
+_REPORTS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("bytes", "free", "trial", "sent"), _is_count), "done": lambda value: value is True,
+    "step": lambda value: value == "verifying", "whole": lambda value: isinstance(value, str),
+    "seconds": lambda value: type(value) in (int, float) and 0 <= value < _MOST,
+    "rsync": lambda value: isinstance(value, bool)}
 
 
 class HopError(StoreCopyError):
@@ -46,12 +61,17 @@ def hop_to(source: FilesystemScheme, target: FilesystemScheme, name: str | None 
 
 
 def parse_line(line: str) -> dict[str, Any]:
-    """A report; empty for whatever is none."""
+    """An object; empty for whatever is none."""
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def read_report(line: str) -> dict[str, Any]:
+    """What an agent says while it works; whatever else a host says, or in another way, was not said."""
+    return {key: value for key, value in parse_line(line).items() if key in _REPORTS and _REPORTS[key](value)}
 
 
 def error_of(status: int, errors: str, *, what: str, reads: bool = False) -> StoreCopyError:
@@ -60,7 +80,9 @@ def error_of(status: int, errors: str, *, what: str, reads: bool = False) -> Sto
     fields = parse_line(lines[-1]) if lines else {}
     code, told = fields.get("error"), inert(str(fields.get("told", "")))[:_MAX_TOLD]
     if code == "hop":
-        error = classify(int(fields.get("status", 255)), str(fields.get("told", "")), what=what, reads=True)
+        ended = fields.get("status")
+        error = classify(ended if isinstance(ended, int) else SSH_FAILED, str(fields.get("told", "")), what=what,
+                         reads=True)
         return HopError(f"{error.code}: {error}")
     if code is not None:
         return _KINDS.get(str(code), StoreCopyError)(f"{what}: {told}")

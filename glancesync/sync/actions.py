@@ -93,11 +93,12 @@ class Reactivate:
 @dataclass(frozen=True, kw_only=True)
 class DeleteReplica:
     """`cause` is the code that history and log show; a protected one is unprotected when nothing else stands in the
-    way."""
+    way. `empty`: it had no bytes yet, so a file that was put there for it is known to nobody afterwards."""
 
     replica_id: str
     cause: str
     protected: bool = False
+    empty: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

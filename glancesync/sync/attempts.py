@@ -21,6 +21,8 @@ from glancesync.sync.run import Run
 LOG = logging.getLogger(__name__)
 _REASON_LENGTH = 1024
 _AT_ONCE = 500
+#: Of a task, the newest.
+SHOWN = 100
 
 
 class Attempts:
@@ -34,7 +36,7 @@ class Attempts:
         values = {**vars(attempt), "id": uuid.uuid4().hex, "reason": attempt.reason and attempt.reason[:_REASON_LENGTH]}
         self._database.run(lambda connection: connection.execute(sa.insert(attempts).values(**values)))
 
-    def list(self, task_id: str, *, limit: int = 100) -> list[Attempt]:
+    def list(self, task_id: str, *, limit: int = SHOWN) -> list[Attempt]:
         """Those of a task, the newest first."""
         names = [name for name in Attempt.__dataclass_fields__]
         query = sa.select(*(attempts.c[name] for name in names)).where(attempts.c.task_id == task_id).order_by(
@@ -46,15 +48,31 @@ class Attempts:
         return self._database.read(work)
 
     def purge(self, before: float) -> int:
-        """Forget those that began before that time, in seconds since the epoch; how many."""
+        """Forget those that began before that time, in seconds since the epoch, and of each task all but the newest
+        that are ever shown: one that fails every few minutes makes thousands. How many."""
         total = 0
-        while removed := self._database.run(_forget, before):
+        while removed := self._database.run(_forget, attempts.c.began_at < before):
             total += removed
+        for task_id in self._database.read(_list_crowded):
+            while removed := self._database.run(_forget_oldest, task_id):
+                total += removed
         return total
 
 
-def _forget(connection: sa.Connection, before: float) -> int:
-    some = list(connection.scalars(sa.select(attempts.c.id).where(attempts.c.began_at < before).limit(_AT_ONCE)))
+def _list_crowded(connection: sa.Connection) -> list[str]:
+    return list(connection.scalars(sa.select(attempts.c.task_id).group_by(attempts.c.task_id).having(
+        sa.func.count() > SHOWN)))
+
+
+def _forget_oldest(connection: sa.Connection, task_id: str) -> int:
+    mine = attempts.c.task_id == task_id
+    last = connection.scalar(sa.select(attempts.c.began_at).where(mine).order_by(
+        attempts.c.began_at.desc()).offset(SHOWN - 1).limit(1))
+    return 0 if last is None else _forget(connection, sa.and_(mine, attempts.c.began_at < last))
+
+
+def _forget(connection: sa.Connection, old: sa.ColumnElement[bool]) -> int:
+    some = list(connection.scalars(sa.select(attempts.c.id).where(old).limit(_AT_ONCE)))
     if some:
         connection.execute(sa.delete(attempts).where(attempts.c.id.in_(some)))
     return len(some)

@@ -95,10 +95,9 @@ class SyncContext:
             return None
         return self.preflight.check(source, region)
 
-    def let_pass(self, source: Image, region: str) -> None:
-        """The image's bytes are about to go there."""
-        if self.preflight is not None:
-            self.preflight.let_pass(source, region)
+    def let_pass(self, source: Image, region: str) -> Callable[[], None]:
+        """The image's bytes are about to go there; the result takes it back."""
+        return self.preflight.let_pass(source, region) if self.preflight is not None else lambda: None
 
     def find_namesake(self, target: RegionClient, source: Image) -> Image | None:
         """An image that a user of the region would take for this one, and that no image of ours explains."""

@@ -89,16 +89,24 @@ class Converger:
                       reader=self._context.source_client(), target=self._context.directory.client(region),
                       members=situation.replica.members if situation.replica is not None else None,
                       believes_answers=_believes_answers(situation))
-            if source is not None and any(isinstance(each, CopyBytes) for each in plan.actions):
-                self._context.let_pass(source, region)
             try:
-                self._executor.execute(plan.actions, run)
+                self._execute(plan, run)
             except (IdBurnedError, ReplicaTakenError) as error:
                 LOG.info("image %s in %s is looked at again: %s", image_id, region, error)
             moved, seen = moved + run.bytes_moved, run.replica
             since = self._clock.monotonic() if run.changed_source else since
         raise RegionConflictError(f"image {image_id} in {region} did not settle in {MAX_ROUNDS} rounds; somebody else "
                                   "changes it at the same time")
+
+    def _execute(self, plan: Plan, run: Run) -> None:
+        copies = run.source is not None and any(isinstance(each, CopyBytes) for each in plan.actions)
+        take_back = self._context.let_pass(run.source, run.region) if run.source is not None and copies else None
+        try:
+            self._executor.execute(plan.actions, run)
+        except BaseException:
+            if take_back is not None:
+                take_back()
+            raise
 
     def _look_at_source(self, image_id: str, since: float) -> tuple[Image | None, float]:
         """The image, and the moment at which the look at it had ended. Runs for other regions may share it: it began
@@ -271,6 +279,6 @@ def _changed_at(situation: Situation) -> float | None:
 
 
 def _saving_since(replica: Image | None, record: ReplicaRecord | None, now: float) -> float | None:
-    if replica is None or replica.status not in IN_MAKING or replica.status == "queued":
+    if replica is None or replica.status not in IN_MAKING or (replica.status == "queued" and not replica.locked):
         return None
     return record.saving_since if record and record.saving_since is not None else now

@@ -50,7 +50,8 @@ def plan_removal(situation: Situation) -> Plan | None:
     if replica is None or record is None or record.disallowed_confirmed_at is None or not is_removable(situation):
         return None
     return Plan(state=ReplicaState.WAITING, code=Code.NOT_ALLOWED_REMOVING, reason=situation.why_not, actions=(
-        act.DeleteReplica(replica_id=replica.id, cause=DeletionCause.NOT_ALLOWED.value, protected=replica.protected),
+        act.DeleteReplica(replica_id=replica.id, cause=DeletionCause.NOT_ALLOWED.value, protected=replica.protected,
+                          empty=not replica.has_bytes),
         act.TakeNewId(reason=IdReason.NOT_ALLOWED)))
 
 

@@ -13,7 +13,7 @@ from glancesync.exceptions import (
     StoreCopyError,
     VerificationError,
 )
-from glancesync.model.image import Image
+from glancesync.model.image import Digest, Image
 from glancesync.stores.driver import CopyDriver, StoreCopy
 from glancesync.stores.select import Site, Way, find_scheme
 from glancesync.sync.asides import Asides
@@ -45,7 +45,8 @@ class Driving:
             raise StoreCopyError(f"image {source.id} has no size or no hash")  # such a way is never taken
         driver = self._drivers[way.driver]
         copy = StoreCopy(image_id=way.source_id, replica_id=replica_id, size=source.size, digest=source.digest,
-                         source=way.source, target=way.target, source_region=way.source_region, glance=run.target,
+                         source=way.source, target=way.target, source_region=way.source_region,
+                         target_region=run.region, glance=run.target,
                          base_id=self._savings.find_base(source, run),
                          unhashed=driver.capabilities.verifies_first and not self._savings.hash_on_host()
                          and self._placed.verifies(run.region))
@@ -59,16 +60,17 @@ class Driving:
         self._ensure_same(driver, found, run, replica_id)
         return found
 
-    def clear(self, source: Image, run: Run, replica_id: str, target: Site) -> bool:
+    def clear(self, run: Run, replica_id: str, target: Site) -> bool:
         """Remove what a copy that nobody ended (its server died) left where the target's Glance is to write; whether
         something may have been removed. Raises what the target's client raises."""
         cleared = False
         for driver in self._drivers.values():
             scheme = find_scheme(target, driver.capabilities.target_scheme)
-            if driver.capabilities.registers is None or scheme is None or source.digest is None:
+            if driver.capabilities.registers is None or scheme is None:
                 continue
-            copy = StoreCopy(image_id=source.id, replica_id=replica_id, size=source.size or 0, digest=source.digest,
-                             source=scheme, target=scheme, source_region=run.reader.region_name, glance=run.target)
+            copy = StoreCopy(image_id=run.image_id, replica_id=replica_id, size=0, source=scheme, target=scheme,
+                             digest=Digest(algorithm="none", value=""), source_region=run.reader.region_name,
+                             target_region=run.region, glance=run.target)
             run.handle.ensure_lease()
             cleared = self._placed.discard(driver, copy, run) or cleared
         return cleared

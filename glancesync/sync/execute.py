@@ -9,7 +9,6 @@ from functools import singledispatchmethod
 
 from glancesync.clock import Clock
 from glancesync.exceptions import (
-    GlanceSyncError,
     MemberNotFoundError,
     RegionConflictError,
     RegionUnavailableError,
@@ -97,7 +96,7 @@ class Executor:
             self._note_moved(moved, action.replica_id, run, max(self._clock.monotonic() - started, 1e-6))
         except SourcesBusyError:
             raise
-        except GlanceSyncError as error:
+        except Exception as error:
             if isinstance(error, SourceCorruptError):
                 self._note(run, source_updated_at=source.updated_at)
             self._shortcut.ended(source.id)
@@ -132,7 +131,7 @@ class Executor:
                 return copy()
             except (RegionConflictError, RegionUnavailableError) as error:
                 # So the target answers (500, of some releases 409) where a file lies that nobody registered.
-                if error.region not in (None, run.region) or not self._shortcut.clear(source, run, replica_id):
+                if error.region not in (None, run.region) or not self._shortcut.clear(run, replica_id):
                     raise
                 return copy()
 
@@ -209,6 +208,8 @@ class Executor:
     @_do.register
     def _delete(self, action: act.DeleteReplica, run: Run) -> None:
         self._deleter.delete(action, run)
+        if action.empty:
+            self._shortcut.clear(run, action.replica_id)
         if action.cause == DeletionCause.CONFLICT_REPLACED:
             self._note(run, **NO_STRANGER)
 

@@ -79,12 +79,23 @@ def outstanding(connection: sa.Connection, region: str) -> int:
         fills.c.region == region, fills.c.queued_at.is_not(None), _OPEN, unrun | running)) or 0
 
 
-def newest(connection: sa.Connection, region: str, limit: int) -> tuple[float, list[Pair]]:
-    """Now, and those whose turn is next."""
+def newest(connection: sa.Connection, region: str, limit: int) -> list[Pair]:
+    """Those whose turn is next."""
     found = connection.scalars(sa.select(fills.c.image_id).where(
         fills.c.region == region, _OPEN, fills.c.queued_at.is_(None)).order_by(
             fills.c.created_at.desc(), fills.c.image_id).limit(limit))
-    return now(connection), [Pair(image_id, region) for image_id in found]
+    return [Pair(image_id, region) for image_id in found]
+
+
+def choose(connection: sa.Connection, names: Sequence[str], batch: int) -> tuple[float, list[Pair]]:
+    """Now, and what may be let into the queue, so that at most `batch` of each region are in it: the newest of each
+    region first, then the second of each."""
+    begun, turns = now(connection), []
+    for region in names:
+        room = batch - outstanding(connection, region)
+        if room > 0:
+            turns += list(enumerate(newest(connection, region, room)))
+    return begun, [pair for _turn, pair in sorted(turns)]
 
 
 def mark_queued(connection: sa.Connection, pairs: Sequence[Pair], at: float) -> None:
@@ -122,7 +133,7 @@ def _running_bytes(connection: sa.Connection) -> dict[str, int]:
 def forget(connection: sa.Connection, region: str) -> None:
     """The region has had all of them, but for what a comparison has added since."""
     if not _has_open(connection, region):
-        connection.execute(sa.delete(fills).where(fills.c.region == region))
+        connection.execute(sa.delete(fills).where(fills.c.region == region, ~_OPEN))
 
 
 def _has_open(connection: sa.Connection, region: str) -> bool:

@@ -4,10 +4,14 @@ shortcut."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from glancesync.clock import Clock
 from glancesync.exceptions import (
+    GlanceSyncError,
     ImageNotFoundError,
+    LeaseLostError,
+    NotReadyError,
     RegionAnswerError,
     RegionConflictError,
     RegionForbiddenError,
@@ -39,9 +43,11 @@ class UntakenError(StoreRegistrationError):
 
 
 class PlacedFiles:
-    """Sets the driver aside for a region whose Glance takes no such file."""
+    """Sets the driver aside for a region whose Glance takes no such file. `why_unseen`: why what a region does not show
+    may be there all the same, None where it is gone."""
 
-    def __init__(self, asides: Asides, clock: Clock) -> None:
+    def __init__(self, asides: Asides, clock: Clock, why_unseen: Callable[[str], str | None]) -> None:
+        self._why_unseen = why_unseen
         self._asides = asides
         self._clock = clock
         self._ignorant: dict[str, float] = {}
@@ -49,16 +55,17 @@ class PlacedFiles:
     def register(self, driver: CopyDriver, copy: StoreCopy, url: str, run: Run) -> None:
         """The replica is active when this returns. Raises StoreRegistrationError and what the run's handle and the
         target's client raise; then the file is gone, unless Glance may still take it."""
-        taken = False
         try:
             there = not driver.capabilities.usable_unverified
             run.handle.report(step="registering", bytes_done=copy.size if there else None)
             run.handle.ensure_lease()
             self._post(driver, copy, url, run)
-            taken = self._wait(driver, copy, run)
-        finally:
-            if not taken:
-                self.discard(driver, copy, run)
+            self._wait(driver, copy, run)
+        except LeaseLostError:  # what lies there now may be another server's
+            raise
+        except BaseException:
+            self._take_back(driver, copy, run)
+            raise
         self._asides.forget(run.region, driver.name)
 
     def verifies(self, region: str) -> bool:
@@ -90,14 +97,14 @@ class PlacedFiles:
                                 f"its Glance refuses the file as a location ({error.code})") from error
         return True
 
-    def _wait(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> bool:
-        """True once the replica is active."""
+    def _wait(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> None:
+        """Until the replica is active."""
         end = self._clock.monotonic() + _REGISTER_SECONDS + copy.size / _READ_BYTES_PER_SECOND
         pause = _POLL_SECONDS
         while True:
             replica = run.target.get_image(copy.replica_id, with_members=False)
             if replica.has_bytes and (driver.capabilities.usable_unverified or not replica.locked):
-                return True
+                return
             if replica.status == "queued" and not replica.locked and copy.unhashed:
                 raise UntakenError(f"the Glance of {run.region} did not take a file that nobody had hashed")
             if replica.status == "queued" and not replica.locked:
@@ -109,11 +116,27 @@ class PlacedFiles:
             self._clock.sleep(pause)
             pause = min(pause * 1.5, _POLL_MOST_SECONDS)
 
+    def _take_back(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> None:
+        """Where nobody knows whether the task is still ours, the file waits for the next copy of the image."""
+        try:
+            run.handle.ensure_lease()
+        except (LeaseLostError, NotReadyError) as error:
+            LOG.warning("the file of image %s stays in %s for now: %s", copy.replica_id, run.region, error)
+            return
+        except GlanceSyncError as error:
+            LOG.debug("the task is to end, and still ours: %s", error)
+        self.discard(driver, copy, run)
+
     def discard(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> bool:
         """Remove the file, if there is one; whether there is none now. One that Glance may still take, or has taken, is
-        not ours to remove any more. Raises what the target's client raises."""
+        not ours to remove any more; nor is one of an image that is not shown by a region that is not seen whole. Raises
+        what the target's client raises."""
         replica = run.target.find_image(copy.replica_id, with_members=False)
         if replica is not None and (replica.locked or replica.status != "queued"):
+            return False
+        problem = self._why_unseen(run.region) if replica is None else None
+        if problem is not None:
+            LOG.warning("the file of image %s stays in %s: %s", copy.replica_id, run.region, problem)
             return False
         try:
             driver.discard(copy)

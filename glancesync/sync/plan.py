@@ -123,7 +123,8 @@ def _plan_unseen(why: str) -> Plan:
 
 
 def _deletion(replica: Image, cause: DeletionCause) -> act.DeleteReplica:
-    return act.DeleteReplica(replica_id=replica.id, cause=cause.value, protected=replica.protected)
+    return act.DeleteReplica(replica_id=replica.id, cause=cause.value, protected=replica.protected,
+                             empty=not replica.has_bytes)
 
 
 def _is_held_by_import(situation: Situation, source: Image) -> bool:
@@ -205,7 +206,7 @@ def _plan_making(situation: Situation, source: Image, replica: Image) -> Plan:
     registering = plan_registering(situation, replica)
     if registering is not None:
         return registering
-    if replica.status == "queued":
+    if replica.status == "queued" and not (replica.locked and _is_stuck(situation, source, replica)):
         return _plan_filling(situation, source, replica)
     return _plan_saving(situation, source, replica)
 
@@ -262,12 +263,17 @@ def _plan_filling(situation: Situation, source: Image, replica: Image) -> Plan:
                 actions=(*removals, *update, copy))
 
 
-def _plan_saving(situation: Situation, source: Image, replica: Image) -> Plan:
+def _is_stuck(situation: Situation, source: Image, replica: Image) -> bool:
+    """Whether its Glance died while it took the bytes: the lock of a task that died with it stays."""
     since = situation.record.saving_since if situation.record else None
     patience = situation.saving_timeout_seconds
-    if replica.locked:  # its Glance fetches the bytes by itself
+    if replica.locked:  # its Glance fetches, or reads, the bytes by itself
         patience += (source.size or 0) / _FETCHED_BYTES_PER_SECOND
-    if since is not None and situation.now - since >= patience:
+    return since is not None and situation.now - since >= patience
+
+
+def _plan_saving(situation: Situation, source: Image, replica: Image) -> Plan:
+    if _is_stuck(situation, source, replica):
         return _replace(situation, source, replica, IdReason.STUCK_SAVING,
                         f"the replica stayed in {replica.status}: its Glance died during an upload")
     return Plan(state=ReplicaState.WAITING, code=Code.REPLICA_SAVING, reason=f"the replica is {replica.status}",

@@ -49,11 +49,17 @@ class Preflight:
         return find_obstacle(image, Readiness(region=region, facts=kept.facts, free_bytes=kept.free_bytes,
                                               max_image_bytes=self._settings.max_image_bytes))
 
-    def let_pass(self, image: Image, region: str) -> None:
-        """So many bytes are on their way there: what was found free is less from now on."""
-        kept = self._kept.get(region)
-        if kept is not None and kept.free_bytes is not None:
-            kept.free_bytes = max(0, kept.free_bytes - (image.size or 0))
+    def let_pass(self, image: Image, region: str) -> Callable[[], None]:
+        """So many bytes are on their way there: what was found free is less from now on. The result takes it back, for
+        a copy that came to nothing: else a few tries that fail would fill a disk that is empty."""
+        kept, size = self._kept.get(region), image.size or 0
+
+        def change(more: int) -> None:
+            if kept is not None and kept.free_bytes is not None:
+                kept.free_bytes += more
+
+        change(-size)
+        return lambda: change(size)
 
     def facts(self, region: str) -> GlanceFacts:
         """What the region's Glance tells; may ask it."""

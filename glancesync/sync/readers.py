@@ -23,6 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from glancesync.db.clock import now
 from glancesync.db.engine import Database
+from glancesync.db.fence import unfenced
 from glancesync.db.schema import source_reads, tasks
 from glancesync.exceptions import NotReadyError
 from glancesync.model.task import TaskState
@@ -98,7 +99,8 @@ class SharedReaders:
     def end(self, read: Read) -> None:
         """Where the database is away the place is free again with the last run that this server has of the image."""
         try:
-            self._database.run(lambda connection: connection.execute(sa.delete(source_reads).where(_is(read))))
+            with unfenced():
+                self._database.run(lambda connection: connection.execute(sa.delete(source_reads).where(_is(read))))
         except NotReadyError as error:
             LOG.warning("that a read of image %s in %s is over is not written down: %s", read.image_id, read.region,
                         error)

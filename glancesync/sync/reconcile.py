@@ -50,6 +50,7 @@ class _Side:
     report: RegionReport
     turns: Turns | None
     only: ImageRules | None
+    dry: bool  # for whoever reads the plans: a run looks for obstacles itself
 
 
 class Reconciler:
@@ -91,7 +92,8 @@ class Reconciler:
         if report.regions[name].error is not None:
             LOG.warning("region %s is left out of this comparison: %s", name, report.regions[name].error)
         return _Side(client=client, report=report.regions[name], canaries=sight.canary_ids(name), turns=turns,
-                     only=only, images=Cursor(list_all(client, self._page_size), lambda image: image.id, after=after),
+                     only=only, dry=dry,
+                     images=Cursor(list_all(client, self._page_size), lambda image: image.id, after=after),
                      records=Cursor(self._records.iterate(name, after=after), lambda record: record.image_id))
 
     def _windows(self, source: RegionClient, report: PassReport,
@@ -150,14 +152,16 @@ class Reconciler:
                 source = replace(image, members=members.get(image.id))
             known = PairRecord(replica=record, removal=None, birth=births.get(image_id))
             referred = self._references.resolve(source, region, known.birth)
+            choice = self._context.choose(image, region)
+            obstacle = self._context.find_obstacle(image, region, replica) if side.dry and choice.selected else None
             situation = self._context.situation(
                 image_id, region, source=referred.image, replica=replica, known=known, awaits=referred.awaits,
-                choice=self._context.choose(image, region),
+                choice=choice, obstacle=obstacle,
                 stranger=self._find_stranger(side.client, image, replica, record))
             plan = plan_replica(situation)
             disallowed = plan.code != Code.TRANSIENT and is_removable(situation)
             run = needs_run(plan, record, image, again=_is_read_again(side.turns, image_id, region))
-            if run or disallowed or plan.code == Code.OWNER_REGIONS_UNKNOWN:
+            if run or disallowed or obstacle is not None or plan.code == Code.OWNER_REGIONS_UNKNOWN:
                 yield Finding(image_id=image_id, region=region, plan=plan, run=run, disallowed=disallowed,
                               lacks=_lack(image, plan))
 

@@ -83,7 +83,7 @@ class StoreShortcut:
     the drivers that may fill a region of which the file does not say that; `gathers`: the tee's; `client`: of another
     region that holds the image; `suspect` is told of a replica (image id, region) that gave wrong bytes; `read_facts`:
     what a region's Glance tells of itself, of which a few minutes' age does not matter; `savings`: what a
-    copy may leave out."""
+    copy may leave out; `why_unseen`: why a region does not show all that it has, None where it does."""
 
     def __init__(self, *, clock: Clock, drivers: Mapping[str, CopyDriver] | None = None,  # noqa: PLR0913 - by name
                  find_stores: Callable[[Region], GlanceStores | None] = lambda _region: None,
@@ -91,7 +91,7 @@ class StoreShortcut:
                  sources: Sources | None = None, gathers: Callable[[str, str], bool] = lambda _region, _id: False,
                  client: Callable[[str], RegionClient] = _no_client,
                  suspect: Callable[[str, str], None] = lambda _image_id, _region: None,
-                 savings: Savings | None = None,
+                 savings: Savings | None = None, why_unseen: Callable[[str], str | None] = lambda _region: None,
                  read_facts: Callable[[str], GlanceFacts] = lambda _region: GlanceFacts()) -> None:
         self._drivers = drivers or {}
         self._clock = clock
@@ -100,7 +100,7 @@ class StoreShortcut:
         self._suspect = suspect
         self._asides = Asides(clock)
         self._driving = Driving(drivers=self._drivers, savings=Savings() if savings is None else savings,
-                                asides=self._asides, placed=PlacedFiles(self._asides, clock))
+                                asides=self._asides, placed=PlacedFiles(self._asides, clock, why_unseen))
         self._finder = WayFinder(drivers=self._drivers, find_stores=find_stores, regions=regions,
                                  order=order or (lambda: DEFAULT_ORDER), sources=self._sources, gathers=gathers,
                                  read_facts=read_facts, asides=self._asides)
@@ -164,9 +164,9 @@ class StoreShortcut:
             raise SourcesBusyError(way.refusal or "")
         return way
 
-    def clear(self, source: Image, run: Run, replica_id: str) -> bool:
+    def clear(self, run: Run, replica_id: str) -> bool:
         """As Driving has it."""
-        return self._driving.clear(source, run, replica_id, self._finder.site(run.region))
+        return self._driving.clear(run, replica_id, self._finder.site(run.region))
 
     def distrust(self, region: str, why: str) -> None:
         """As Driving has it."""

@@ -62,12 +62,12 @@ class Tee:
         if broadcast is None:
             broadcast = self._gathering[key] = _Broadcast(source, reader, self._settings)
         branch = broadcast.join(handle, algorithm)  # at once: who joins later would miss the beginning
-        if is_first:
-            self._admit(key, broadcast, handle)
-        broadcast.wait_admitted()
-        handle.report(step="copying", bytes_done=0, bytes_total=source.size)
-        handle.gathering.arrive()
         try:
+            if is_first:
+                self._admit(key, broadcast, handle)
+            broadcast.wait_admitted()
+            handle.report(step="copying", bytes_done=0, bytes_total=source.size)
+            handle.gathering.arrive()
             target.upload_data(replica_id, branch.chunks(), size=source.size)
         finally:
             branch.close()

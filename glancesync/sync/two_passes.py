@@ -9,7 +9,7 @@ One page that lacks an image, or one wrong answer of Keystone, deletes nothing.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,15 +46,16 @@ class TwoPasses:
 
         self._database.run(work)
 
-    def settle(self, pass_id: str, regions: Sequence[str], *, confirm_seconds: float,
-               limit: int = 1000) -> list[tuple[str, str]]:
+    def settle(self, pass_id: str, regions: Sequence[str], *, confirm_seconds: float, limit: int = 1000,
+               first: Callable[[sa.Connection], None] = lambda _connection: None) -> list[tuple[str, str]]:
         """After a comparison that can be believed: begin, confirm or end it in the regions that it saw whole. Returns
         (image id, region) of those that are confirmed, at most `limit`: those first that were looked at longest ago,
-        for some stay for ever."""
+        for some stay for ever. `first(connection)` in the same transaction: what it raises has nothing confirmed."""
         now, here = self._clock.now(), replicas.c.region.in_(regions)
         found = sa.and_(self._pass == pass_id, here)
 
         def work(connection: sa.Connection) -> list[tuple[str, str]]:
+            first(connection)
             connection.execute(sa.update(replicas).where(here, self._pass < pass_id, self._spared).values(self.ended))
             connection.execute(sa.update(replicas).where(found, self._since.is_(None)).values({self._since.name: now}))
             connection.execute(sa.update(replicas).where(

@@ -5,7 +5,7 @@
 
 A chore that is asked for while it runs runs once more. All functions work in the caller's transaction; times are the
 database's. That two servers do a chore at once, because one stood still for longer than its lease, harms nothing: each
-effect is guarded where it is made. It is work done twice.
+effect is guarded where it is made: by `confirm`, or by `lock`. It is work done twice.
 """
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from glancesync.db.clock import now
 from glancesync.db.schema import chores
+from glancesync.exceptions import LeaseLostError
 from glancesync.model.chore import LEASE_SECONDS, Turn, is_due
 
 
@@ -68,6 +69,22 @@ def end(connection: sa.Connection, turn: Turn, owner: str, *, well: bool) -> Non
 def give_back(connection: sa.Connection, turn: Turn, owner: str) -> None:
     """It was not done: another server may begin at once."""
     connection.execute(sa.update(chores).where(_is(turn, owner)).values(owner=None, lease_until=None))
+
+
+def lock(connection: sa.Connection, name: str) -> None:
+    """Whoever else locks, claims or confirms the chore waits for the end of the transaction: for what two servers must
+    not do at the same moment, whosever turn it is."""
+    if connection.execute(sa.select(chores.c.name).where(chores.c.name == name).with_for_update()).first() is None:
+        _insert(connection, name, wanted=0)
+
+
+def confirm(connection: sa.Connection, turn: Turn) -> None:
+    """In the transaction of a write that matters, before it: nobody takes the turn over until that ends. Raises
+    LeaseLostError where somebody did before."""
+    ours = (chores.c.name == turn.name) & (chores.c.fence == turn.fence) & chores.c.owner.is_not(None)
+    if connection.execute(sa.select(chores.c.name).where(ours).with_for_update()).first() is None:
+        turn.lost = True
+        raise LeaseLostError(f"another server does {turn.name} now: this one's lease ran out")
 
 
 def take_back(connection: sa.Connection, owner: str | None = None) -> None:

@@ -268,6 +268,17 @@ class TaskQueue:
         if found[0].cancel:
             raise TaskCancelledError(f"task {task.id} was cancelled")
 
+    def ensure_ours(self, task: Task) -> Callable[[sa.Connection], None]:
+        """For `fence.fenced`: raises LeaseLostError in a transaction of whoever has lost the task. It locks nothing, so
+        that a server which stands still in a transaction holds up nobody."""
+        mine = sa.select(tasks.c.id).where(self._mine(task))
+
+        def check(connection: sa.Connection) -> None:
+            if connection.scalar(mine) is None:
+                raise _lost(task)
+
+        return check
+
     def report(self, progress: Sequence[tuple[Task, Progress]]) -> None:
         """Write how far the tasks have come. Of a task that is lost nothing is written; the heartbeat tells."""
         def work(connection: sa.Connection) -> None:

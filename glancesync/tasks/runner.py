@@ -9,6 +9,7 @@ from typing import TypeVar
 from glancesync.clock import Clock
 from glancesync.concurrency import Timeout
 from glancesync.conf.worker import WorkerSettings
+from glancesync.db.fence import fenced
 from glancesync.exceptions import GlanceSyncError, LeaseLostError, NotReadyError, RunStoppedError, Verdict
 from glancesync.model.about import about
 from glancesync.model.task import Outcome, Task
@@ -100,7 +101,10 @@ class Runner:
 
     def _run_once(self, handle: TaskHandle) -> Outcome | Exception:
         paused = self.guard(f"run task {handle.task.id} now", self._gate.check, handle.task.region)
-        return paused if paused is not None else self.guard(f"run task {handle.task.id}", self._run, handle)
+        if paused is not None:
+            return paused
+        with fenced(self._queue.ensure_ours(handle.task)):
+            return self.guard(f"run task {handle.task.id}", self._run, handle)
 
     def _record(self, handle: TaskHandle, result: Outcome | Exception) -> Task | Exception | None:
         """Write down how it ended, however long the database is away: the work is done, and still leased or lost."""

@@ -24,6 +24,7 @@ from glancesync.model.region import Region
 from glancesync.model.store import GlanceStores, HttpScheme
 from glancesync.regions.client import RegionClient
 from glancesync.regions.memory import MemoryRegion
+from glancesync.stores.agent.files import stamp_of
 from glancesync.stores.driver import CopyDriver, StoreCopy
 from glancesync.stores.loading import DriverOptions, load_drivers
 from glancesync.sync.actions import BringHome
@@ -137,7 +138,8 @@ class FilesystemWorld(StoreWorld):
         return [name for name in self._two.names() if name != copy.replica_id]
 
     def litter(self, copy: StoreCopy) -> None:
-        self._two.put(copy.replica_id, b"half of an image")
+        whole = self._two.put(copy.replica_id, b"half of an image")
+        os.utime(whole, ns=(0, stamp_of(copy.replica_id, copy.target_region)))  # of a server that died
         self._two.put(f"{copy.replica_id}.part", b"more than the image, and of another" * 1000)
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ import pytest
 from glancesync import exceptions as errors
 from glancesync.model.store import PeerAccess
 from glancesync.stores.agent.bundle import invocation
+from glancesync.stores.agent.words import VERSION
 from glancesync.stores.drivers.filesystem import FilesystemDriver
 from glancesync.stores.ssh_agent import ask
 from glancesync.stores.ssh_words import ssh_arguments
@@ -89,7 +90,7 @@ def attack(host: Sshd, command: str, *options: str) -> subprocess.CompletedProce
 
 def asked(what: str, folder: Any, **more: Any) -> str:
     return subprocess.list2cmdline(["python3", "-IS", "-c", "pass"]) + " '" + json.dumps(
-        {"version": 1, "do": what, "folder": folder, **more}).replace("'", "") + "'"
+        {"version": VERSION, "do": what, "folder": folder, **more}).replace("'", "") + "'"
 
 
 def attacks(images: Path) -> list[str]:
@@ -216,4 +217,4 @@ def test_a_script_and_a_bundle_are_the_same_agent(shell: Path, tmp_path: Path) -
     for words in ([str(shell), "{}"], invocation({})):
         answer = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
         assert (answer.returncode, json.loads(answer.stderr)["error"]) == (3, "refused")
-    assert ask("send", "/x")[-1] == '{"version":1,"do":"send","folder":"/x"}'
+    assert ask("send", "/x")[-1] == f'{{"version":{VERSION},"do":"send","folder":"/x"}}'

@@ -18,6 +18,7 @@ from glancesync.lab.cloud import Lab
 from glancesync.lab.images import Images
 from glancesync.lab.service import base_environment
 from glancesync.lab.state import LabOptions
+from glancesync.stores.agent.files import stamp_of
 from tests.benchmark.store_files import link
 from tests.fixtures.cloud import SERVER_OPTIONS
 from tests.fixtures.keystone_admin import KeystoneAdmin
@@ -332,6 +333,7 @@ def test_what_a_killed_server_left_is_no_hindrance(cloud: Cloud, image_id: str, 
     """It died between naming the file and having it registered; the next run goes one way or the other."""
     store = cloud.lab.glances[TWO].store_path
     (store / image_id).write_bytes(b"who knows what")
+    os.utime(store / image_id, ns=(0, stamp_of(image_id, TWO)))  # the server's, for this region
     (store / f"{image_id}.part").write_bytes(b"half of something")
     if driver == "stream":
         text = yaml.safe_load(cloud.config.read_text())
@@ -345,3 +347,49 @@ def test_what_a_killed_server_left_is_no_hindrance(cloud: Cloud, image_id: str, 
     finally:
         cloud.write_config()
         reload(cloud)
+
+
+def test_a_file_that_is_not_ours_is_neither_replaced_nor_removed(cloud: Cloud, image_id: str) -> None:
+    """Whosever it is: neither the copy nor the upload that the Glance refuses makes way for itself."""
+    path, admin = cloud.lab.glances[TWO].store_path / image_id, cloud.lab.session("admin")
+    path.write_bytes(b"another's")
+
+    def tried() -> str:
+        url = f"{cloud.lab.server.url}/v1/tasks/{cloud.task(image_id, TWO)['id']}"
+        codes = {each["driver"]: each["code"] for each in admin.get(url).json()["attempts"]}
+        assert codes.get("filesystem") == "store_occupied"
+        assert codes.get("stream", "ok") != "ok"
+        return url
+
+    try:
+        cloud.images.upload(image_id, DATA)
+        task = eventually(tried, 60, what="both ways were tried")
+        assert path.read_bytes() == b"another's"
+    finally:
+        path.unlink()
+    assert admin.post(f"{task}/retry", raise_exc=False).status_code in (202, 409)
+    assert_same(cloud, image_id, TWO)
+
+
+def test_a_glance_killed_while_it_takes_the_file_blocks_nothing(cloud: Cloud, image_id: str) -> None:
+    """Its task's lock stays for ever; the replica takes a new id, and no file is left of the old one."""
+    glance, store = cloud.lab.glances[TWO], Images(cloud.lab.session("admin"), cloud.lab.endpoint(TWO))
+    cloud.images.upload(image_id, DATA * 30)
+
+    eventually(lambda: "os_glance_import_task" in (store.find(image_id) or {}), 30, every_seconds=0.05,
+               what="its Glance reads the file")
+    glance.kill()
+    glance.start()
+    glance.wait_ready()
+    assert "os_glance_import_task" in store.get(image_id)
+    record = eventually(lambda: in_sync(cloud, image_id, TWO), 180, what="it has bytes under another id")
+    assert record["replica_id"] != image_id
+    assert cloud.files(image_id, TWO) == []
+    assert cloud.files(record["replica_id"], TWO) == [record["replica_id"]]
+
+
+def in_sync(cloud: Cloud, image_id: str, region: str) -> dict[str, Any]:
+    answer = cloud.lab.session("admin").get(f"{cloud.lab.server.url}/v1/images/{image_id}")
+    found = next(dict(each) for each in answer.json()["image"]["regions"] if each["region"] == region)
+    assert found["state"] == "in_sync", found
+    return found

@@ -12,13 +12,14 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from glancesync.lab.ports import find_free_port
 from tests.fixtures.databases import BACKENDS
 from tests.fixtures.fake_cloud import FakeCloud, image_ids
-from tests.fixtures.fleet import Fleet, Noise, amqp_url
+from tests.fixtures.fleet import PASSWORD, Fleet, Noise, new_account
 from tests.fixtures.polling import eventually
 from tests.fixtures.rabbitmq import RabbitMQ
 
@@ -27,16 +28,21 @@ pytestmark = pytest.mark.full
 NewFleet = Callable[..., tuple[Fleet, FakeCloud, Noise]]
 
 
+@pytest.fixture(scope="module")
+def broker_url(rabbitmq: RabbitMQ) -> str:
+    return new_account(rabbitmq)
+
+
 @pytest.fixture
-def new_fleet(tmp_path: Path, rabbitmq: RabbitMQ, new_database: Callable[[str], str]) -> Iterator[NewFleet]:
+def new_fleet(tmp_path: Path, broker_url: str, new_database: Callable[[str], str]) -> Iterator[NewFleet]:
     ends: list[Callable[[], None]] = []
 
     def new(*, backend: str = "postgresql", regions: int, images: int, seconds: float,
             **options: object) -> tuple[Fleet, FakeCloud, Noise]:
         cloud = FakeCloud(tmp_path, regions=regions, images=images, seconds=seconds)
-        url = amqp_url(rabbitmq)
-        fleet = Fleet(tmp_path, cloud, url=new_database(backend), broker_url=url, **options)  # type: ignore[arg-type]
-        noise = Noise(fleet, url, cloud.names)
+        fleet = Fleet(tmp_path, cloud, url=new_database(backend), broker_url=broker_url,
+                      **options)  # type: ignore[arg-type]
+        noise = Noise(fleet, broker_url, cloud.names)
         ends.extend([cloud.stop, noise.close, fleet.end])
         return fleet, cloud, noise
 
@@ -61,7 +67,8 @@ def every_pair(cloud: FakeCloud, images: int) -> set[tuple[str, str]]:
 
 def nothing_of_the_password(fleet: Fleet) -> None:
     for each in [*fleet.daemons, *fleet.workers]:
-        assert "guest:guest" not in each.log
+        assert PASSWORD not in each.log
+        assert quote(PASSWORD, safe="") not in each.log
         assert not each.lines("Traceback")
 
 
@@ -126,7 +133,7 @@ def test_while_the_broker_is_away(new_fleet: NewFleet, rabbitmq: RabbitMQ) -> No
         answer = fleet.call("POST", "/v1/sync", {"image_ids": list(image_ids(10))})
         assert len(answer["tasks"]) == 20
         assert server.lines("WARNING", "no worker can be told of them: the message broker does not take messages")
-        assert "guest" not in str(fleet.call("GET", "/v1/servers"))
+        assert PASSWORD not in str(fleet.call("GET", "/v1/servers"))
         families = fleet.call("GET", "/metrics")
         assert sum(line.endswith(" 1.0") for line in families.splitlines()
                    if line.startswith("glance_sync_server_in_trouble")) == 2
@@ -194,7 +201,7 @@ def test_a_worker_that_has_nothing_to_do_says_so(new_fleet: NewFleet) -> None:
 
 def test_a_broker_that_lets_nobody_in(new_fleet: NewFleet, rabbitmq: RabbitMQ) -> None:
     """A wrong password: both say so, without it, and do not fill their logs; the server answers."""
-    wrong = amqp_url(rabbitmq).replace("guest:guest", "guest:wr0ng-one")
+    wrong = f"amqp://glance-sync:wr0ng-one@127.0.0.1:{rabbitmq.port}/glance-sync"
     fleet, _cloud, noise = new_fleet(regions=1, images=3, seconds=0, options={"celery": {"broker_url": wrong}})
     server, worker = fleet.start(), fleet.start_worker()
     eventually(lambda: all(each["trouble"] for each in fleet.call("GET", "/v1/servers")["servers"]), 30)

@@ -66,8 +66,8 @@ def test_images_reach_every_region(cloud: Lab, rabbitmq: RabbitMQ, tmp_path: Pat
             return True
 
         eventually(all_agree, 120, every_seconds=1, what="all regions agree, files included")
-        ran = [len(worker.lines("done, in_sync")) for worker in workers]
-        assert all(ran), f"each of them ran something: {ran}"
+        assert workers[0].lines("tasks.runner"), "the one that was killed had runs behind it"
+        assert any(worker.lines("done, in_sync") for worker in workers[1:])
         assert [worker.stop() for worker in workers[1:]] == [0, 0]
         for worker in workers:
             assert not worker.lines("Traceback")

@@ -81,5 +81,5 @@ def told_failure(told: str, status: int) -> Failure:
     try:
         fields: dict[str, Any] = json.loads(lines[-1])
         return Failure(str(fields["error"]), str(fields["told"]))
-    except (ValueError, IndexError, KeyError, TypeError):
+    except (ValueError, IndexError, KeyError, TypeError, RecursionError):
         return Failure("hop", "\n".join(lines[-3:]), status=status)

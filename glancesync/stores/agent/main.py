@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from glancesync.stores.agent import moves
 from glancesync.stores.agent.bundle import script
 from glancesync.stores.agent.confined import clean_environment, read_limits, select_permitted
-from glancesync.stores.agent.files import Part, remove
+from glancesync.stores.agent.files import Part, discard
 from glancesync.stores.agent.hop import Hop
 from glancesync.stores.agent.taker import Taker
 from glancesync.stores.agent.words import VERSION, Failure, Request, failure_of, path_of, read_request, say
@@ -87,8 +87,7 @@ def run(request: Request) -> None:
     if what == "send":
         return moves.send(request)
     if what == "remove":
-        remove(path_of(request) + ".part")
-        remove(path_of(request))
+        discard(path_of(request), request.get("mark", ""))
     elif what == "reach":
         hop = Hop(request["hop"], "hello")
         hop.output.read()
@@ -103,7 +102,7 @@ def run(request: Request) -> None:
 
 
 def _copy(copy: Callable[[Request, Part], None], request: Request) -> None:
-    part = Part(path_of(request))
+    part = Part(path_of(request), request.get("mark", ""))
 
     def leave(*_given: object) -> None:
         part.abandon()

@@ -9,7 +9,7 @@ import re
 import sys
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 #: What may be asked; those that change nothing on this host.
 READS = frozenset({"hello", "send", "free"})
 WRITES = frozenset({"receive", "pull", "clone", "remove", "reach", "check", "hash"})
@@ -24,8 +24,8 @@ Request = dict[str, Any]
 
 
 class Failure(Exception):
-    """`code`: full, write, source, short, corrupt, cut, hop (ssh to another host; then `status` is ssh's), refused,
-    failed."""
+    """`code`: full, write, source, short, corrupt, cut, occupied, hop (ssh to another host; then `status` is ssh's),
+    refused, failed."""
 
     def __init__(self, code: str, told: str, **more: Any) -> None:
         super().__init__(told)
@@ -57,7 +57,7 @@ def read_request(text: str) -> Request:
     """Raises Failure for anything but a request of this version with an absolute folder."""
     try:
         request = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Failure("refused", "this is no request") from None
     if not isinstance(request, dict) or request.get("version") != VERSION:
         raise Failure("refused", f"this agent knows requests of version {VERSION}; bring both sides to one release")
@@ -72,7 +72,7 @@ def _check_fields(request: Request) -> None:
     """Whatever has a wrong type is refused before anything is done."""
     size, digest, hop = request.get("size", 0), request.get("digest"), request.get("hop")
     well = type(size) is int and size >= 0 and all(
-        isinstance(request.get(key, ""), str) for key in ("name", "source", "source_name", "base"))
+        isinstance(request.get(key, ""), str) for key in ("name", "source", "source_name", "base", "mark"))
     if digest is not None:
         well = well and isinstance(digest, dict) and digest.get("algorithm") in HASHES and isinstance(
             digest.get("value"), str)

@@ -19,6 +19,7 @@ from glancesync.exceptions import (
     LeaseLostError,
     StoreCopyError,
     StoreCutError,
+    StoreOccupiedError,
     StoreSourceMissingError,
 )
 from glancesync.model.store import FilesystemScheme, Scheme
@@ -27,12 +28,14 @@ from glancesync.stores.agent.words import HASHES
 from glancesync.stores.driver import Capabilities, CopyDriver, Progress, StoreCopy
 from glancesync.stores.loading import DriverOptions
 from glancesync.stores.ssh import Finished, SshConnections
-from glancesync.stores.ssh_agent import HopError, ask, error_of, hop_to, is_cut, parse_line
+from glancesync.stores.ssh_agent import HopError, ask, error_of, hop_to, is_cut, read_report
 
 LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 #: Two hosts of which one could not log in to the other are tried again after this time.
 _ASIDE_SECONDS = 600.0
+#: What a host may take for a request that moves no image.
+_SHORT_SECONDS = 60.0
 
 
 class FilesystemDriver(CopyDriver):
@@ -52,14 +55,15 @@ class FilesystemDriver(CopyDriver):
     def find_obstacle(self, source: Scheme | None, target: Scheme | None) -> str | None:
         if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):
             return "one of the two is no folder"
-        if (source.ssh.host, source.datadir) == (target.ssh.host, target.datadir):
+        if (source.ssh.jump_host, source.ssh.host, source.datadir) == (
+                target.ssh.jump_host, target.ssh.host, target.datadir):
             return "both regions keep their images in the same folder; a file would belong to two Glances"
         return None
 
     def describe_route(self, source: Scheme, target: Scheme) -> str | None:
         if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):
             return None
-        if source.ssh == target.ssh:
+        if source.ssh.account == target.ssh.account:
             return "within one host"
         why = self._why_not_direct(source, target)
         return "host to host" if why is None else f"through the server: {why}"
@@ -68,11 +72,12 @@ class FilesystemDriver(CopyDriver):
         target = _folders(copy)[1]
         progress.report(step="copying", bytes_done=0, bytes_total=copy.size)
         try:
-            self._move(copy, progress)
-        except LeaseLostError:  # what lies there now may be another server's
+            self._move(copy, _Within(progress, copy.size))
+        except (LeaseLostError, StoreOccupiedError):  # what lies there now is another's
             raise
         except BaseException:
-            self._clean_up(target, copy.replica_id)
+            _ensure_ours(progress)
+            self._clean_up(copy)
             raise
         return f"file://{target.datadir.rstrip('/')}/{copy.replica_id}"
 
@@ -82,7 +87,8 @@ class FilesystemDriver(CopyDriver):
         self._ask(target, ask("hash", target.datadir, name=copy.replica_id, digest=_wanted(copy)), progress)
 
     def discard(self, copy: StoreCopy) -> None:
-        self._remove(_folders(copy)[1], copy.replica_id)
+        target = _folders(copy)[1]
+        self._ask(target, ask("remove", target.datadir, name=copy.replica_id, mark=copy.target_region))
 
     def check(self, scheme: Scheme) -> list[str]:
         if not isinstance(scheme, FilesystemScheme):
@@ -92,8 +98,9 @@ class FilesystemDriver(CopyDriver):
         lines = [f"log in: {self._clock.monotonic() - started:.2f} s"]
         found: dict[str, Any] = {}
         self._ask(scheme, ask("check", scheme.datadir), heard=found)
-        lines.append(f"free: {int(found['free']) // 2 ** 20} MiB")
-        lines.append(f"write and flush: {int(found['trial']) / 2 ** 20 / max(float(found['seconds']), 1e-6):.0f} MiB/s")
+        free, trial, seconds = (_told(found, name, scheme) for name in ("free", "trial", "seconds"))
+        lines.append(f"free: {free // 2 ** 20} MiB")
+        lines.append(f"write and flush: {trial / 2 ** 20 / max(seconds, 1e-6):.0f} MiB/s")
         return lines if found.get("rsync") else [*lines, "no rsync: images are copied whole"]
 
     def find_free_bytes(self, scheme: Scheme) -> int | None:
@@ -101,13 +108,14 @@ class FilesystemDriver(CopyDriver):
             return None
         found: dict[str, Any] = {}
         self._ask(scheme, ask("free", scheme.datadir), heard=found)
-        return int(found["free"])
+        free: int = _told(found, "free", scheme)
+        return free
 
     def check_route(self, source: Scheme, target: Scheme) -> str | None:
         """Try how the two hosts reach one another, in words; None where nothing is to be tried."""
         if not isinstance(source, FilesystemScheme) or not isinstance(target, FilesystemScheme):
             return None
-        if source.ssh != target.ssh and target.peer.key_file is not None:
+        if source.ssh.account != target.ssh.account and target.peer.key_file is not None:
             self._apart.pop((source, target), None)
             try:
                 self._ask(target, ask("reach", target.datadir, hop=hop_to(source, target)))
@@ -121,9 +129,9 @@ class FilesystemDriver(CopyDriver):
     def _move(self, copy: StoreCopy, progress: Progress) -> None:
         source, target = _folders(copy)
         wanted: dict[str, Any] = {
-            "name": copy.replica_id, "size": copy.size,
+            "name": copy.replica_id, "mark": copy.target_region, "size": copy.size,
             "digest": None if copy.unhashed else _wanted(copy)}
-        if source.ssh == target.ssh:
+        if source.ssh.account == target.ssh.account:
             words = ask("clone", target.datadir, source=source.datadir, source_name=copy.image_id, **wanted)
             return self._ask(target, words, progress)
         if self._why_not_direct(source, target) is None:
@@ -144,10 +152,11 @@ class FilesystemDriver(CopyDriver):
 
     def _ask(self, scheme: FilesystemScheme, words: list[str], progress: Progress | None = None,
              heard: dict[str, Any] | None = None) -> None:
-        """One request to one host. Raises StoreCopyErrors."""
+        """One request to one host; one that nobody watches is a short one. Raises StoreCopyErrors."""
         ears = _Ears(progress, {} if heard is None else heard)
-        [ended] = self._ssh.pipe([(scheme.ssh, words)], timeout_seconds=self._timeout(), watch=ears.check,
-                                 listen=ears.hear, leash=True)
+        most = self._timeout() if progress is not None else min(self._timeout(), _SHORT_SECONDS)
+        [ended] = self._ssh.pipe([(scheme.ssh, words)], timeout_seconds=most, watch=ears.check, listen=ears.hear,
+                                 leash=True)
         ears.expect_done(ended, scheme)
 
     def _relay(self, source: FilesystemScheme, target: FilesystemScheme, words: list[list[str]],
@@ -171,24 +180,35 @@ class FilesystemDriver(CopyDriver):
         self._apart[source, target] = (self._clock.monotonic() + _ASIDE_SECONDS, why)
         LOG.warning("bytes go through this server for %d minutes: %s", _ASIDE_SECONDS // 60, why)
 
-    def _remove(self, target: FilesystemScheme, name: str) -> None:
-        self._ask(target, ask("remove", target.datadir, name=name))
-
-    def _clean_up(self, target: FilesystemScheme, name: str) -> None:
+    def _clean_up(self, copy: StoreCopy) -> None:
         """As far as the host can be asked: a connection that broke is opened anew once."""
         with contextlib.suppress(StoreCutError):
-            return self._try_to_remove(target, name)
+            return self._try_to_remove(copy)
         with contextlib.suppress(StoreCutError):
-            self._try_to_remove(target, name)
+            self._try_to_remove(copy)
 
-    def _try_to_remove(self, target: FilesystemScheme, name: str) -> None:
+    def _try_to_remove(self, copy: StoreCopy) -> None:
+        target = _folders(copy)[1]
         try:
-            self._remove(target, name)
+            self.discard(copy)
         except StoreCutError as error:
             LOG.info("asking %s again: %s", target.ssh.host, error)
             raise
         except GlanceSyncError as error:
             LOG.warning("what lies unfinished on %s cannot be removed: %s", target.ssh.host, error)
+
+
+class _Within:
+    """What a host says of more bytes than the image has is not passed on."""
+
+    def __init__(self, progress: Progress, size: int) -> None:
+        self.check = progress.check
+        self._progress = progress
+        self._size = size
+
+    def report(self, step: str | None = None, bytes_done: int | None = None, bytes_total: int | None = None) -> None:
+        self._progress.report(step=step, bytes_total=bytes_total,
+                              bytes_done=None if bytes_done is None else min(bytes_done, self._size))
 
 
 class _Ears:
@@ -204,15 +224,31 @@ class _Ears:
             self._progress.check()
 
     def hear(self, line: str) -> None:
-        fields = parse_line(line)
+        fields = read_report(line)
         self._heard.update(fields)
-        if self._progress is not None and isinstance(fields.get("bytes"), int):
+        if self._progress is not None and "bytes" in fields:
             self._most = max(self._most, fields["bytes"])  # another try of the agent begins anew
             self._progress.report(step=fields.get("step"), bytes_done=self._most)
 
     def expect_done(self, ended: Finished, scheme: FilesystemScheme) -> None:
         if ended.status or self._heard.get("done") is not True:
             raise error_of(ended.status, ended.errors, what=f"the store on {scheme.ssh.host}")
+
+
+def _told(heard: dict[str, Any], name: str, scheme: FilesystemScheme) -> Any:
+    if name not in heard:
+        raise StoreCopyError(f"the agent on {scheme.ssh.host} does not tell of {name}")
+    return heard[name]
+
+
+def _ensure_ours(progress: Progress) -> None:
+    """Raises LeaseLostError where another server may be at work on the image by now."""
+    try:
+        progress.check()
+    except LeaseLostError:
+        raise
+    except GlanceSyncError:
+        return
 
 
 def _wanted(copy: StoreCopy) -> dict[str, str]:

@@ -113,9 +113,11 @@ class CeleryCarrier:
             # Each connection declares a queue once. Where messages are lost, somebody may have deleted it since.
             queue_of(prefix, region)(producer.channel).declare()
         for message in messages:
-            self._app.send_task(TASK, args=list(message.name), queue=queue_of(prefix, message.region),
-                                producer=producer, expiration=self._settings.republish_seconds, retry=False,
-                                ignore_result=True, delivery_mode="transient")
+            queue = queue_of(prefix, message.region)
+            # Without the exchange's name Celery writes into the broker's own, which an account may have no right to.
+            self._app.send_task(TASK, args=list(message.name), queue=queue, exchange=queue.exchange.name,
+                                routing_key=queue.routing_key, producer=producer, retry=False, ignore_result=True,
+                                expiration=self._settings.republish_seconds, delivery_mode="transient")
 
     def _drop(self) -> None:
         connection, self._connection, self._producer = self._connection, None, None

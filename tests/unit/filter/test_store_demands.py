@@ -7,71 +7,85 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import webob
 
-from glancesync.filter.store_demands import Demands, VerifiedLocations
+from glancesync.filter.store_demands import VerifiedLocations, find_wanted
 
 ID = "0a1b2c3d-0000-4000-8000-00000000000a"
-BODY = json.dumps({"url": "file:///x", "validation_data": {"os_hash_algo": "sha512", "os_hash_value": "0"}}).encode()
 PATH = f"/v2/glance-sync/images/{ID}/locations"
 
 
-def call(demands, body=BODY, *, path=PATH, method="POST", secure=False, status="202 Accepted"):
-    """(status, path that Glance saw, body that it saw)."""
-    seen = []
-
-    def glance(environ, start_response):
-        seen.append((environ["PATH_INFO"], environ["wsgi.input"].read()))
-        start_response(status, [])
-        return [b""]
-
-    told = []
-    environ = {"PATH_INFO": path, "REQUEST_METHOD": method, "CONTENT_LENGTH": str(len(body)),
-               "wsgi.input": io.BytesIO(body)}
-    VerifiedLocations(glance, demands, SimpleNamespace(do_secure_hash=secure))(
-        environ, lambda status, *_more: told.append(status))
-    return told[0], *(seen[0] if seen else (None, None))
+def body_of(value):
+    return json.dumps({"url": "file:///x", "validation_data": {"os_hash_algo": "sha512",
+                                                               "os_hash_value": value}}).encode()
 
 
-def test_glance_sees_its_own_path_and_the_hash_is_wanted_once():
-    demands = Demands()
-    assert call(demands) == ("202 Accepted", f"/v2/images/{ID}/locations", BODY)
-    assert demands.take(ID) == ("sha512", "0")
-    assert demands.take(ID) is None
+BODY = body_of("0")
+
+
+class Answer:
+    """What Glance and the caller saw of one request; `context` is what Glance's task is given."""
+
+    def __init__(self, body=BODY, *, path=PATH, method="POST", secure=False, status="202 Accepted", context=True):
+        self.path = self.body = None
+        environ = {"PATH_INFO": path, "REQUEST_METHOD": method, "CONTENT_LENGTH": str(len(body)),
+                   "wsgi.input": io.BytesIO(body)}
+        self.context = SimpleNamespace()
+        if context:
+            webob.Request(environ).context = self.context
+
+        def glance(environ, start_response):
+            self.path, self.body = environ["PATH_INFO"], environ["wsgi.input"].read()
+            assert not context or webob.Request(environ).context is self.context
+            start_response(status, [])
+            return [b""]
+
+        told = []
+        VerifiedLocations(glance, SimpleNamespace(do_secure_hash=secure))(
+            environ, lambda status, *_more: told.append(status))
+        [self.status] = told
+        self.wanted = find_wanted(self.context)
+
+
+def test_glance_sees_its_own_path_and_its_task_the_hash():
+    found = Answer()
+    assert (found.status, found.path, found.body) == ("202 Accepted", f"/v2/images/{ID}/locations", BODY)
+    assert found.wanted == ("sha512", "0")
 
 
 def test_a_glance_that_verifies_by_itself_is_left_to_it():
-    demands = Demands()
-    assert call(demands, secure=True)[1] == f"/v2/images/{ID}/locations"
-    assert demands.take(ID) is None
+    found = Answer(secure=True)
+    assert (found.path, found.wanted) == (f"/v2/images/{ID}/locations", None)
 
 
-def test_what_glance_refuses_is_not_wanted():
-    demands = Demands()
-    assert call(demands, status="403 Forbidden")[0] == "403 Forbidden"
-    assert demands.take(ID) is None
+def test_no_other_request_takes_the_hash_away():
+    """One that Glance refuses because the first one's task has not begun; one that comes with another hash; any number
+    by whoever has a token."""
+    first = Answer()
+    refused = Answer(body_of("1"), status="409 Conflict")
+    others = [Answer(body_of("2"), path=PATH.replace("0a1b", f"{number:04x}")) for number in range(2000)]
+    last = Answer(body_of("3"))
+    assert {each.status for each in others} == {"202 Accepted"}
+    assert [find_wanted(each.context) for each in (first, refused, last)] == [
+        ("sha512", "0"), ("sha512", "1"), ("sha512", "3")]
+
+
+def test_where_nothing_would_tell_the_task_it_is_refused():
+    found = Answer(context=False)
+    assert (found.status, found.path) == ("503 Service Unavailable", None)
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"[]", b"{}", b'{"validation_data": {"os_hash_algo": "sha512"}}',
                                   b'{"validation_data": {"os_hash_algo": "sha512", "os_hash_value": ""}}',
                                   b'{"validation_data": {"os_hash_algo": 5, "os_hash_value": "0"}}'])
 def test_without_a_hash_it_is_refused(body):
-    demands = Demands()
-    assert call(demands, body) == ("400 Bad Request", None, None)
-    assert demands.take(ID) is None
+    found = Answer(body)
+    assert (found.status, found.path, found.wanted) == ("400 Bad Request", None, None)
 
 
 @pytest.mark.parametrize(("path", "method"), [
     (f"/v2/images/{ID}/locations", "POST"), (PATH, "GET"), (PATH + "/x", "POST"), (PATH.replace("-8000-", "-"), "POST"),
     ("/v2/glance-sync/images/../locations", "POST"), (PATH + "\n", "POST")])
 def test_everything_else_passes_as_it_is(path, method):
-    demands = Demands()
-    assert call(demands, path=path, method=method) == ("202 Accepted", path, BODY)
-    assert demands.take(ID) is None
-
-
-def test_none_is_forgotten_because_there_are_too_many():
-    demands = Demands()
-    for number in range(1000):
-        demands.put(str(number), ("sha512", "0"))
-    assert call(demands)[:2] == ("503 Service Unavailable", None)
-    assert demands.take("0") == ("sha512", "0")
+    found = Answer(path=path, method=method)
+    assert (found.status, found.path, found.body, found.wanted) == ("202 Accepted", path, BODY, None)

@@ -66,6 +66,18 @@ def test_refused_for_another_token_state_or_image(folder, fields):
         register(image(**fields), f"file://{folder}/{ID}")
 
 
+@pytest.mark.parametrize(("digest", "taken"), [
+    (hashlib.sha256(b"x" * 1024).hexdigest(), True), (hashlib.sha256(b"y").hexdigest(), False)])
+def test_what_the_request_wanted_is_compared(folder, digest, taken):
+    (folder / ID).write_bytes(b"x" * 1024)
+    context = SimpleNamespace(roles=["role"], glancesync_digest=("sha256", digest))
+    if taken:
+        assert register(image(context=context), f"file://{folder}/{ID}")
+        return
+    with pytest.raises(exception.BadStoreUri):
+        register(image(context=context), f"file://{folder}/{ID}")
+
+
 def test_a_file_that_is_none_is_refused(folder):
     (folder / "other").write_bytes(b"x" * 1024)
     (folder / ID).symlink_to("other")

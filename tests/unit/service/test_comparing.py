@@ -22,8 +22,11 @@ from tests.fixtures.memory_cloud import MemoryCloud
 
 @pytest.fixture
 def cloud(tmp_path):
+    """It is this server's turn."""
     made = MemoryCloud(tmp_path)
     made.compare()
+    made.database.run(lambda connection: connection.execute(sa.insert(chores).values(
+        name=RECONCILE, wanted=0, seen=0, owner="server/1", fence=1, failures=0, ended_at=0.0)) and None)
     return made
 
 
@@ -53,6 +56,30 @@ def test_a_turn_that_is_lost_submits_no_more_and_confirms_nothing(cloud, caplog)
     assert "another server compares" in caplog.text
     assert cloud.record(gone.id).missing_since is None
     assert cloud.record(image.id).state is ReplicaState.IN_SYNC
+
+
+@pytest.mark.parametrize("lost_at", ["note_count", "look", "mark"])
+def test_who_loses_it_at_the_very_end_confirms_no_deletion(cloud, monkeypatch, lost_at):
+    """It does not know yet: the transaction that confirms looks itself."""
+    gone = cloud.upload()
+    cloud.compare()
+    cloud.one.delete_image(gone.id)
+    assert chore(cloud).run(turn())
+    cloud.clock.advance(10_000)
+    function = getattr(cloud.trust, lost_at)
+
+    def lose_it(*arguments):
+        cloud.database.run(lambda connection: connection.execute(sa.update(chores).values(
+            owner="server/2", fence=2)) and None)
+        return function(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cloud.trust, lost_at, lose_it)
+        assert chore(cloud).run(turn()) is False
+    assert cloud.record(gone.id).missing_confirmed_at is None
+    cloud.clock.advance(10_000)
+    assert chore(cloud).run(Turn(name=RECONCILE, fence=2, wanted=0, asked=False))
+    assert cloud.record(gone.id).missing_confirmed_at is not None
 
 
 def test_a_comparison_counts_all_tasks_and_keeps_the_first(cloud, monkeypatch):
@@ -178,7 +205,7 @@ def asked(cloud):
 def test_who_asks_is_heard_though_its_server_dies_before_it_is_told(cloud):
     """What asks for a comparison is written down with it; only the ring comes after the commit."""
     event = Event(id="all", operation=Operation.ALL, image_id=None, at=1.0)
-    assert asked(cloud) == []
+    assert asked(cloud) == [False]
     cloud.service._request_reconcile = None  # as if the process ended there
     with pytest.raises(TypeError):
         cloud.service.submit_events([event])

@@ -60,7 +60,7 @@ def test_a_report_is_an_object():
 def test_a_request_is_the_last_word_of_a_command_that_needs_python_alone():
     words = ask("send", "/a b", name=ID)
     assert words[:3] == ["python3", "-IS", "-c"]
-    assert read_request(words[-1]) == {"version": 1, "do": "send", "folder": "/a b", "name": ID}
+    assert read_request(words[-1]) == {"version": 2, "do": "send", "folder": "/a b", "name": ID}
     assert sum(map(len, words)) < 20_000
 
 
@@ -75,9 +75,9 @@ def test_the_way_between_two_hosts():
             "UserKnownHostsFile=/known", "GlobalKnownHostsFile=/dev/null"} <= set(words)
 
 
-@pytest.mark.parametrize("text", ["", "x", "[]", "{}", '{"version": 2, "do": "send", "folder": "/x"}',
-                                  '{"version": 1, "do": "format", "folder": "/x"}',
-                                  '{"version": 1, "do": "send", "folder": "x"}', '{"version": 1, "do": "send"}'])
+@pytest.mark.parametrize("text", ["", "x", "[]", "{}", '{"version": 3, "do": "send", "folder": "/x"}',
+                                  '{"version": 2, "do": "format", "folder": "/x"}',
+                                  '{"version": 2, "do": "send", "folder": "x"}', '{"version": 2, "do": "send"}'])
 def test_what_is_no_request(text):
     with pytest.raises(Failure) as caught:
         read_request(text)

@@ -69,6 +69,13 @@ CASES = [
     ("fetched for too long", {"source": replace(SOURCE, size=10 ** 8), "record": replace(RECORD, saving_since=800.0),
                               "replica": replace(FRESH, status="importing", locked=True)},
      ["DeleteReplica", "TakeNewId"], "stuck_saving"),
+    ("its Glance died with the file it was given", {
+        "source": replace(SOURCE, size=10 ** 8), "record": replace(RECORD, saving_since=800.0),
+        "replica": replace(FRESH, status="queued", size=None, digest=None, locked=True)},
+     ["DeleteReplica", "TakeNewId"], "stuck_saving"),
+    ("its Glance reads the file it was given", {
+        "source": replace(SOURCE, size=10 ** 9), "record": replace(RECORD, saving_since=800.0),
+        "replica": replace(FRESH, status="queued", size=None, digest=None, locked=True)}, ["CopyBytes"], "copying"),
     ("other bytes, ours", {"replica": replace(SOURCE, digest=BAD), "record": RECORD},
      ["DeleteReplica", "TakeNewId"], "bytes_differ"),
     ("other size, ours, protected", {"replica": replace(SOURCE, size=11, protected=True), "record": RECORD},

@@ -63,6 +63,36 @@ def test_what_is_on_its_way_is_no_more_free() -> None:
     assert region.preflight.check(IMAGE, "Two") is None
 
 
+def test_copies_that_fail_fill_no_disk() -> None:
+    region = Region(free=2 * GIB)
+    for _ in range(10):
+        assert region.preflight.check(IMAGE, "Two") is None
+        take_back = region.preflight.let_pass(IMAGE, "Two")
+        take_back()
+    take_back = region.preflight.let_pass(IMAGE, "Two")
+    assert region.preflight.check(IMAGE, "Two") is not None
+    region.clock.sleep(300)
+    assert region.preflight.check(IMAGE, "Two") is None
+    region.preflight.let_pass(IMAGE, "Two")
+    take_back()  # what was asked anew knows nothing of it
+    assert region.preflight.check(IMAGE, "Two") is not None
+
+
+def test_a_run_that_fails_gives_the_room_back(tmp_path: Path) -> None:
+    cloud = MemoryCloud(tmp_path)
+    cloud.preflight = Preflight(
+        read_facts=lambda name: cloud.directory.client(name).get_facts(), settings=TransferSettings(),
+        read_free=lambda _name: 64 * 2 ** 20 + 10, clock=cloud.clock)
+    cloud.restart()
+    image = cloud.upload(b"10 bytes!!")
+    for _ in range(5):
+        cloud.two.faults.fail_next("upload_data", RegionUnavailableError("down"))
+        with pytest.raises(RegionUnavailableError):
+            cloud.run(image.id)
+    cloud.run(image.id)
+    assert cloud.record(image.id).state is ReplicaState.IN_SYNC
+
+
 def test_one_that_does_not_answer_stands_in_nobodys_way() -> None:
     region = Region(free=0)
     region.facts = RegionUnavailableError("away")
@@ -97,6 +127,8 @@ def test_nothing_is_made_where_it_would_not_be_taken(cloud: MemoryCloud, code: s
     [shown] = cloud.service.plan(image_ids=[image.id], regions=["Two"]).rows
     assert (shown["reason_code"], shown["actions"]) == (code, [])
     assert {way["refusal"] for way in cloud.service.list_ways(image.id, "Two")} == {record.reason}
+    [row] = [row for row in cloud.service.plan_all(regions=["Two"]) if row["image_id"] == image.id]
+    assert (row["reason_code"], row["actions"], row["bytes"]) == (code, [], 0)
 
 
 def test_what_is_enabled_later_is_copied(cloud: MemoryCloud) -> None:

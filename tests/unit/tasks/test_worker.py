@@ -12,6 +12,7 @@ from glancesync import concurrency
 from glancesync.clock import ManualClock
 from glancesync.conf.worker import WorkerSettings
 from glancesync.db.engine import Database
+from glancesync.db.fence import unfenced
 from glancesync.exceptions import (
     LeaseLostError,
     NotReadyError,
@@ -20,6 +21,7 @@ from glancesync.exceptions import (
     TaskCancelledError,
 )
 from glancesync.model.task import Outcome, Pair, Task, TaskFilter, TaskState, Trigger
+from glancesync.sync.facts import find_fact, set_fact
 from glancesync.tasks.handle import TaskHandle
 from glancesync.tasks.queue import TaskQueue
 from glancesync.tasks.worker import Worker, sweep_seconds
@@ -63,6 +65,46 @@ def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
     bench.database.close()
+
+
+def write_fact(database: Database, value: str) -> None:
+    database.run(set_fact, "a fact", value, 0.0)
+
+
+def test_a_run_writes_while_its_task_is_this_servers(bench: Bench) -> None:
+    def run(_handle: TaskHandle) -> Outcome:
+        write_fact(bench.database, "written")
+        return DONE
+
+    bench.run_one(run)
+    assert bench.database.read(find_fact, "a fact") == "written"
+
+
+def test_a_run_that_lost_its_task_writes_nothing_more(bench: Bench) -> None:
+    """Not even what it does not know to be the task's: what it was told may be old, and its successor has begun."""
+    write_fact(bench.database, "as it was")
+    other, refused = new_queue(bench.database, "two", SETTINGS), []
+
+    def run(handle: TaskHandle) -> Outcome:
+        pass_time(bench.database, SETTINGS.lease_seconds + 1)
+        with unfenced():  # what another server does
+            assert [task.id for task in other.sweep()] == [handle.task.id]
+            other.claim({"R1": 1}, 1)
+        try:
+            write_fact(bench.database, "written by a zombie")
+        except LeaseLostError as error:
+            refused.append(error)
+        with unfenced():
+            bench.database.run(set_fact, "its own", "given back", 0.0)
+        return DONE
+
+    bench.run_one(run)
+    assert len(refused) == 1
+    assert bench.database.read(find_fact, "a fact") == "as it was"
+    assert bench.database.read(find_fact, "its own") == "given back"
+    task = bench.only_task()
+    assert (task.state, task.owner) == (TaskState.RUNNING, other.owner)
+    write_fact(bench.database, "by somebody else")  # the fence is the run's alone
 
 
 class Gate:
