@@ -16,3 +16,7 @@ def test_uploads_one_after_the_other_are_right() -> None:
 @pytest.mark.parametrize("which", range(3))
 def test_a_planted_overlap_is_seen(which: int) -> None:
     assert len(overlaps(with_overlap(_LOG, which))) == 1
+
+
+def test_an_end_without_a_begin_is_seen() -> None:
+    assert len(overlaps(_LOG[1:])) == 1
