@@ -46,6 +46,8 @@ Timeout = eventlet.timeout.Timeout
 sleep = eventlet.sleep
 kill = eventlet.kill
 
+#: How long is waited for the end of a native thread.
+_NATIVE_END_SECONDS = 5.0
 Result = TypeVar("Result")
 _native_threading = eventlet.patcher.original("threading")
 _native_getaddrinfo = socket.getaddrinfo
@@ -123,13 +125,17 @@ class NativeTicker:
         self._function = function
         self._seconds = seconds
         self._end = _native_threading.Event()
+        self._thread = _native_threading.Thread(target=self._tick, daemon=True)
 
     def start(self) -> None:
-        _native_threading.Thread(target=self._tick, daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Let it end; does not wait for a call that runs."""
+        """Have it end, and wait for that, but no longer than a few seconds for a call that runs. A native thread that
+        ends while the interpreter does takes the process down where it has green threads of its own."""
         self._end.set()
+        if self._thread.is_alive():
+            self._thread.join(_NATIVE_END_SECONDS)
 
     def _tick(self) -> None:
         while not self._end.wait(self._seconds):

@@ -123,10 +123,7 @@ class _Daemon(Life):
         if threads:
             self._server.presence.leave()
         self._server.database.close()
-        # A second signal that comes while the interpreter ends would end it in its own way, as if something had failed.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        LOG.info("stopped")
+        self._say_stopped()
 
     def _let_answers_end(self, api: concurrency.GreenThread | None, deadline: float) -> None:
         """Requests that are being answered: what was done for them would look to their callers as if it had failed."""

@@ -105,6 +105,13 @@ class Life:
         self._notifier.stopping(seconds + 10 * START_RETRY_SECONDS)
         return seconds
 
+    def _say_stopped(self) -> None:
+        """The last thing that is done."""
+        # A second signal that comes while the interpreter ends would end it in its own way, as if something had failed.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        LOG.info("stopped")
+
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._signals += 1
         if self._signals > 1:

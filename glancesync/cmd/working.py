@@ -138,7 +138,7 @@ class _Worker(Life):
         if threads:
             core.presence.leave()
         core.database.close()
-        LOG.info("stopped")
+        self._say_stopped()
 
 
 def _nothing_else(_environ: Any, _start_response: Any) -> Any:

@@ -15,12 +15,11 @@ FOREIGN = (sa_exc.SQLAlchemyError, oslo_db_exception.DBError, OSError)
 DuplicateError = oslo_db_exception.DBDuplicateEntry
 
 _LOCKED = ("database is locked", "database table is locked", "could not serialize access")
+#: MariaDB says "The table 'tasks' is full", and a number of the system's.
+_FULL = ("database or disk is full", "no space left", "' is full", "disk full", "errno: 28", "could not extend file")
 #: The first words that match the driver's own say what happened and what to do.
 _KNOWN = (
-    ("database or disk is full", "its disk is full: free some space, the work goes on by itself"),
-    ("no space left", "its disk is full: free some space, the work goes on by itself"),
-    ("table is full", "its disk is full: free some space, the work goes on by itself"),
-    ("could not extend file", "its disk is full: free some space, the work goes on by itself"),
+    *((words, "its disk is full: free some space, the work goes on by itself") for words in _FULL),
     ("readonly database", "it is read-only: give the file and its folder to the user that runs this program"),
     ("permission denied", "this program may not use it: give the file and its folder to the user that runs it"),
     ("unable to open database file", "it cannot be opened: create its folder, owned by the user that runs this "

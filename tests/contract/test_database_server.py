@@ -124,6 +124,55 @@ def test_of_two_in_each_others_way_both_end_well(database: Database) -> None:
     assert len(tries) == 3
 
 
+def test_transactions_are_as_this_program_needs_them_whatever_the_default(backend: str, url: str) -> None:
+    """An administrator may have set another isolation level for all; MariaDB's users may set it for each connection."""
+    parsed = sa.make_url(url)
+    if backend == "postgresql":
+        with sa.create_engine(url).begin() as connection:
+            connection.exec_driver_sql(
+                f'ALTER DATABASE "{parsed.database}" SET default_transaction_isolation = \'serializable\'')
+    else:
+        parsed = parsed.update_query_dict({"init_command": "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE"})
+    question = "SHOW transaction_isolation" if backend == "postgresql" else "SELECT @@tx_isolation"
+
+    def ask(connection: sa.Connection) -> str:
+        return str(connection.exec_driver_sql(question).scalar_one()).lower().replace("-", " ")
+
+    with sa.create_engine(parsed).begin() as connection:
+        assert ask(connection) == "serializable"
+    ours = Database(parsed.render_as_string(hide_password=False))
+    assert (ours.run(ask), ours.run_here(ask)) == ("read committed", "read committed")
+    ours.close()
+
+
+def test_what_could_not_be_put_in_order_is_tried_again(backend: str, database: Database, url: str) -> None:
+    """A real serialisation failure, and a real lock wait that takes too long."""
+    database.run(lambda connection: connection.execute(
+        sa.insert(facts), {"name": "a", "value": "", "updated_at": 0}))
+    change = sa.update(facts).where(facts.c.name == "a").values(value=facts.c.value + "x")
+    tries: list[int] = []
+    other = sa.create_engine(url).connect()
+
+    def work(connection: sa.Connection) -> None:
+        tries.append(1)
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE" if backend == "postgresql"
+                                   else "SET innodb_lock_wait_timeout = 1")
+        connection.execute(sa.select(facts.c.updated_at)).all()
+        if len(tries) == 1:
+            other.execute(change)
+            if backend == "postgresql":
+                other.commit()
+        elif backend == "mariadb":
+            other.commit()
+        connection.execute(change)
+
+    database.run(work)
+    other.close()
+    assert len(tries) == 2
+    assert database.read(lambda connection: connection.execute(
+        sa.select(facts.c.value).where(facts.c.name == "a")).scalar_one()) == "xx"
+
+
 def test_without_tables_or_database_the_next_step_is_named(backend: str, url: str,
                                                            new_database: Callable[[str], str]) -> None:
     with pytest.raises(NotReadyError, match="glance-sync-manage db sync"):

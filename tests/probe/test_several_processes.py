@@ -147,7 +147,7 @@ def test_servers_restarted_in_turn_under_load(start_cloud: StartCloud, new_serve
                                               new_database: Callable[[str], str], backend: str) -> None:
     """Two servers of two processes on one database: each is stopped and started while the other works."""
     cloud = start_cloud(regions=4, images=120, seconds=1)
-    url, options = new_database(backend), {"worker": {"max_tasks_per_region": 4}}
+    url, options = new_database(backend), {"worker": {"max_tasks_per_region": 2}}
     servers = [new_server(cloud, workers=2, url=url, options=options) for _ in range(2)]
     daemons = [server.start() for server in servers]
     for turn in range(4):

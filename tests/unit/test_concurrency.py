@@ -78,3 +78,24 @@ def test_a_port_is_not_shared_by_mistake() -> None:
 
 def _raise(error: Exception) -> None:
     raise error
+
+
+def test_a_ticker_that_was_stopped_has_ended() -> None:
+    called, slow = threading.Event(), threading.Event()
+
+    def call() -> None:
+        called.set()
+        slow.wait(0.05)
+        ended.append(True)
+
+    ended: list[bool] = []
+    ticker = concurrency.NativeTicker(call, 0.001)
+    ticker.start()
+    assert called.wait(10)
+    ticker.stop()
+    assert ended, "the call that ran was waited for"
+    assert not [thread for thread in threading.enumerate() if thread is ticker._thread]
+
+
+def test_a_ticker_that_never_began_is_stopped_at_once() -> None:
+    concurrency.NativeTicker(lambda: None, 1).stop()

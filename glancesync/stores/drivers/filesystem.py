@@ -84,7 +84,8 @@ class FilesystemDriver(CopyDriver):
     def verify(self, copy: StoreCopy, progress: Progress) -> None:
         target = _folders(copy)[1]
         progress.report(step="verifying")
-        self._ask(target, ask("hash", target.datadir, name=copy.replica_id, digest=_wanted(copy)), progress)
+        self._ask(target, ask("hash", target.datadir, name=copy.replica_id, digest=_wanted(copy)),
+                  _Within(progress, copy.size))
 
     def discard(self, copy: StoreCopy) -> None:
         target = _folders(copy)[1]

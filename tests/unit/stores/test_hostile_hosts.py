@@ -77,11 +77,11 @@ def scheme(host: str) -> FilesystemScheme:
 @settings(max_examples=300, deadline=None)
 @given(lines=some.lists(LINES, max_size=4), errors=LINES, status=some.integers(0, 255))
 def test_whatever_a_host_says(lines, errors, status) -> None:
-    host, reports = Host(lines, errors, status), Reports()
+    host, reports, verified = Host(lines, errors, status), Reports(), Reports()
     copy = StoreCopy(image_id=ID, replica_id=ID, size=1000, source=scheme("a"), target=scheme("b"),
                      digest=Digest(algorithm="sha512", value="0"))
     driver = driver_to(host)
-    for act in (lambda: driver.copy(copy, reports), lambda: driver.verify(copy, reports),
+    for act in (lambda: driver.copy(copy, reports), lambda: driver.verify(copy, verified),
                 lambda: driver.discard(copy), lambda: driver.find_free_bytes(scheme("b"))):
         try:
             found = act()
@@ -89,9 +89,10 @@ def test_whatever_a_host_says(lines, errors, status) -> None:
             continue
         assert status == 0
         assert found is None or isinstance(found, str) or 0 <= found < 2 ** 63
-    assert reports.steps <= {None, "copying", "verifying"}
-    assert all(0 <= each <= 1000 for each in reports.bytes)
-    assert reports.bytes == sorted(reports.bytes)
+    for each in (reports, verified):
+        assert each.steps <= {None, "copying", "verifying"}
+        assert all(0 <= count <= 1000 for count in each.bytes)
+        assert each.bytes == sorted(each.bytes)
 
 
 @settings(max_examples=200, deadline=None)
