@@ -20,6 +20,7 @@ from glancesync.exceptions import (
     StoreCopyError,
     StoreRegistrationError,
 )
+from glancesync.model.filed import Filed
 from glancesync.stores.driver import CopyDriver, StoreCopy
 from glancesync.sync.asides import Asides
 from glancesync.sync.run import Run
@@ -73,7 +74,8 @@ class PlacedFiles:
         return self._clock.monotonic() >= self._ignorant.get(region, 0.0)
 
     def _post(self, driver: CopyDriver, copy: StoreCopy, url: str, run: Run) -> None:
-        if copy.unhashed and self._post_unverified(driver, copy, url, run):
+        filtered = driver.capabilities.verifies_first and self.verifies(run.region)
+        if (copy.unhashed or filtered) and self._post_filtered(driver, copy, url, run):
             return
         if copy.unhashed:
             driver.verify(copy, run.handle)
@@ -85,10 +87,11 @@ class PlacedFiles:
             raise self._refused(driver, run.region,
                                 f"its Glance refuses the file as a location ({error.code})") from error
 
-    def _post_unverified(self, driver: CopyDriver, copy: StoreCopy, url: str, run: Run) -> bool:
-        """False where the Glance has no store filter that verifies."""
+    def _post_filtered(self, driver: CopyDriver, copy: StoreCopy, url: str, run: Run) -> bool:
+        """False where the Glance has no store filter that verifies, which spares itself what was done already."""
         try:
-            run.target.add_location(copy.replica_id, url, copy.digest, unverified=True)
+            run.target.add_location(copy.replica_id, url, copy.digest, filed=Filed(
+                compared=not copy.unhashed, checksum=copy.checksum))
         except ImageNotFoundError:
             self._ignorant[run.region] = self._clock.monotonic() + _IGNORANT_SECONDS
             return False
