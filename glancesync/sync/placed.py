@@ -32,8 +32,10 @@ _REFUSALS = (RegionAnswerError, RegionConflictError, RegionForbiddenError, Regio
 _ASIDE_SECONDS = 600.0
 #: One whose Glance does not verify by itself, likewise.
 _IGNORANT_SECONDS = 3600.0
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.03
 _POLL_MOST_SECONDS = 2.0
+#: A quarter of what it has taken so far is the most that is lost by asking late.
+_POLL_GROWTH = 1.25
 #: How long a Glance may take to read what it was told of, beside the time at which it reads this many bytes a second.
 _REGISTER_SECONDS = 120.0
 _READ_BYTES_PER_SECOND = 10 * 2 ** 20
@@ -117,7 +119,7 @@ class PlacedFiles:
                 raise StoreRegistrationError(f"the Glance of {run.region} works on the file for too long")
             run.handle.check()
             self._clock.sleep(pause)
-            pause = min(pause * 1.5, _POLL_MOST_SECONDS)
+            pause = min(pause * _POLL_GROWTH, _POLL_MOST_SECONDS)
 
     def _take_back(self, driver: CopyDriver, copy: StoreCopy, run: Run) -> None:
         """Where nobody knows whether the task is still ours, the file waits for the next copy of the image."""
