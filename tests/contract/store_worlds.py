@@ -52,7 +52,7 @@ class Watch:
         self.gathering = Place(Gathering(1))
         self.seen: list[int] = []
         self.begun_at = 0.0
-        self.task: Any = Namespace(id="t")
+        self.task: Any = Namespace(id="t", image_id="i")
 
     @property
     def bytes_done(self) -> int | None:
