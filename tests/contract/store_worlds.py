@@ -360,6 +360,15 @@ class RealHttpWorld(RealImportWorld):
         assert found is None or self.ends[1].get_image(copy.replica_id).stores in (("local",), ("web",))
         return found
 
+    def remains(self, copy: StoreCopy) -> list[str]:
+        """Once its Glance has come to an end with what it reads from the web server."""
+        def free() -> bool:
+            image = self.ends[1].find_image(copy.replica_id)
+            return image is None or not image.locked
+
+        eventually(free, 30, what="no task of its Glance works on it")
+        return super().remains(copy)
+
     def litter(self, copy: StoreCopy) -> None:
         with contextlib.suppress(RegionError):
             self.ends[1].add_location(copy.replica_id, f"http://{self.web.netloc}/{uuid.uuid4()}", None)
