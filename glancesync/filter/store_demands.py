@@ -6,7 +6,9 @@
 A Glance without this filter knows no such path, so what is sent there is verified or refused, never taken as it is.
 Where `do_secure_hash` is on, Glance compares the hash itself before the image is active; where it is off the filter
 does, in the task of Glance's that follows. The hash goes with the request's own context, which that task is given: no
-other request about the image, before or after, by whomever, changes or uses up what this one is to have.
+other request about the image, before or after, by whomever, changes or uses up what this one is to have. Two headers
+spare the filter work (model.filed): that the hash was compared on the file's host a moment ago, and which md5 bytes of
+that hash have. They count for a token with the filter's role alone, for without it nothing is registered.
 """
 from __future__ import annotations
 
@@ -14,16 +16,29 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import webob
 from oslo_config import cfg
 
+from glancesync.model.filed import CHECKSUM_HEADER, COMPARED_HEADER
+
 _PATH = re.compile(r"/v2/glance-sync/images/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/locations\Z")
 _MOST_BYTES = 65536
-_WANTED = "glancesync_digest"
+_WANTED = "glancesync_demand"
+_MD5 = re.compile(r"[0-9a-f]{32}\Z")
 Digest = tuple[str, str]
 Application = Callable[..., Iterable[bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What is left to do. `digest`: the hash that the bytes must have, None where it was compared before; `checksum`:
+    the md5 that bytes of that hash have, None where it has to be computed."""
+
+    digest: Digest | None
+    checksum: str | None = None
 
 
 class VerifiedLocations:
@@ -45,16 +60,27 @@ class VerifiedLocations:
             context = getattr(webob.Request(environ), "context", None)
             if context is None:  # nothing would tell the task
                 return _refuse(start_response, "503 Service Unavailable")
-            setattr(context, _WANTED, digest)
+            setattr(context, _WANTED, read_demand(environ, digest))
         environ.update({"PATH_INFO": f"/v2/images/{found.group(1)}/locations", "wsgi.input": io.BytesIO(body),
                         "CONTENT_LENGTH": str(len(body))})
         return self._application(environ, start_response)
 
 
-def find_wanted(context: Any) -> Digest | None:
-    """The hash that the file is to have which a request with this context registers."""
-    found: Digest | None = getattr(context, _WANTED, None)
+def find_wanted(context: Any) -> Demand:
+    """What is left to do with the file that a request with this context registers."""
+    found: Demand = getattr(context, _WANTED, None) or Demand(digest=None)
     return found
+
+
+def read_demand(environ: dict[str, Any], digest: Digest) -> Demand:
+    """What the request's headers leave to do. A checksum that is none is not heard."""
+    checksum = str(environ.get(_key(CHECKSUM_HEADER)) or "")
+    return Demand(digest=None if environ.get(_key(COMPARED_HEADER)) == "1" else digest,
+                  checksum=checksum if _MD5.match(checksum) else None)
+
+
+def _key(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_")
 
 
 def find_digest(body: bytes) -> Digest | None:

@@ -2,11 +2,13 @@
 """Reads a file as Glance reads an upload: its format inspector sees every byte, and so does a signature's verifier.
 
 Used by store_locations. Glance's own `set_data` does the judging: what it would refuse as an upload is refused here.
+Each hash has a thread of its own beside it: hashlib lets go of the interpreter.
 """
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, BinaryIO
 
@@ -28,10 +30,14 @@ class _Upload(ImageProxy):  # type: ignore[misc]
         self._hashes = hashes
 
     def _upload_to_store(self, data: Any, verifier: Any, store: Any = None, size: Any = None) -> None:
-        for chunk in data:
-            for each in (*self._hashes, verifier):
-                if each is not None:
-                    each.update(chunk)
+        with ThreadPoolExecutor(max(len(self._hashes), 1), thread_name_prefix="glancesync-hash") as pool:
+            ahead: list[Future[None]] = []
+            for chunk in data:  # the next one is read and inspected while this one is hashed
+                _wait(ahead)
+                ahead = [pool.submit(each.update, chunk) for each in self._hashes]
+                if verifier is not None:
+                    verifier.update(chunk)
+            _wait(ahead)
         if verifier is not None:
             verifier.verify()
 
@@ -50,7 +56,12 @@ def inspect_file(file: BinaryIO, image: Any, *, with_checksum: bool,
     upload.set_data(_chunks(file))
     if digest and found and found.hexdigest() != digest[1]:
         raise RefusedFileError(f"it has another {digest[0]} than the image is to have")
-    return upload.image.virtual_size, checksum and checksum.hexdigest()
+    return upload.image.virtual_size, checksum.hexdigest() if checksum else None
+
+
+def _wait(futures: Sequence[Future[None]]) -> None:
+    for each in futures:
+        each.result()
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

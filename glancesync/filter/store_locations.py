@@ -109,10 +109,12 @@ def _may(image: Any, role: str) -> bool:
 
 def _judge(path: str, image: Any) -> tuple[int | None, str | None]:
     """Glance itself computes the checksum where it hashes what is registered."""
-    digest = find_wanted(image.context)
+    demand = find_wanted(image.context)
+    lacking = demand.checksum is None and not cfg.CONF.do_secure_hash
     try:
         with open_permitted(path) as file:
-            return inspect_file(file, image, with_checksum=not cfg.CONF.do_secure_hash, digest=digest)
+            virtual_size, checksum = inspect_file(file, image, with_checksum=lacking, digest=demand.digest)
+            return virtual_size, checksum or demand.checksum
     except RefusedFileError as error:
         LOG.warning("the file of image %s is refused: %s", image.image_id, error)
         raise exception.BadStoreUri(message="Invalid location") from None

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from glancesync.model.filed import Filed
 from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
 from glancesync.regions.facts import FactsClient
 from glancesync.regions.imports import ImportClient
@@ -102,13 +103,12 @@ class RegionClient(ImportClient, FactsClient):
         does not show them, RegionAnswerError where the Glance is too old to."""
 
     @abc.abstractmethod
-    def add_location(self, image_id: str, url: str, digest: Digest | None, *, unverified: bool = False) -> None:
+    def add_location(self, image_id: str, url: str, digest: Digest | None, *, filed: Filed | None = None) -> None:
         """One POST: let the queued image's bytes be those at the URL. Its Glance reads and checks them after this
-        returned; meanwhile the image is `locked`, afterwards active, or queued again. `unverified`: nobody
-        compared the bytes' hash; it has to, and where it cannot that is an ImageNotFoundError. Without a digest it is
-        active as soon as there is something at the URL, and hashed afterwards, if at all. Raises RegionRejectedError,
-        RegionForbiddenError or RegionAnswerError where it takes no such location, RegionConflictError for an image that
-        is not queued."""
+        returned; meanwhile the image is `locked`, afterwards active, or queued again. `filed`: its store filter is told
+        so much; where it has none that is an ImageNotFoundError. Without a digest it is active as soon as there is
+        something at the URL, and hashed afterwards, if at all. Raises RegionRejectedError, RegionForbiddenError or
+        RegionAnswerError where it takes no such location, RegionConflictError for an image that is not queued."""
 
     @abc.abstractmethod
     def open_data(self, image_id: str, *, chunk_bytes: int = 65536) -> AbstractContextManager[ImageData]:

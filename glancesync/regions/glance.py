@@ -20,6 +20,7 @@ from glancesync.exceptions import (
     RegionForbiddenError,
     RegionRejectedError,
 )
+from glancesync.model.filed import Filed
 from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
 from glancesync.regions import glance_data, glance_json
 from glancesync.regions.client import ImageData, RegionClient
@@ -136,12 +137,15 @@ class GlanceRegion(GlanceImports, GlanceFactsReader, RegionClient):
     def list_locations(self, image_id: str) -> tuple[str, ...]:
         return self._ask("GET", path_of(image_id, "locations"), glance_json.parse_locations)
 
-    def add_location(self, image_id: str, url: str, digest: Digest | None, *, unverified: bool = False) -> None:
+    def add_location(self, image_id: str, url: str, digest: Digest | None, *, filed: Filed | None = None) -> None:
         path = path_of(image_id, "locations")
         check = {} if digest is None else {"validation_data": {
             "os_hash_algo": digest.algorithm, "os_hash_value": digest.value}}
-        self._http.request(path.replace("/v2/", "/v2/glance-sync/", 1) if unverified else path, "POST",
-                           json={"url": url, **check})
+        if filed is None:
+            self._http.request(path, "POST", json={"url": url, **check})
+        else:
+            self._http.request(path.replace("/v2/", "/v2/glance-sync/", 1), "POST", json={"url": url, **check},
+                               headers=filed.headers)
 
     @contextmanager
     def open_data(self, image_id: str, *, chunk_bytes: int = 65536) -> Iterator[ImageData]:

@@ -19,6 +19,7 @@ from glancesync.exceptions import (
     RegionRejectedError,
 )
 from glancesync.model.facts import GlanceFacts, StoreFact
+from glancesync.model.filed import Filed
 from glancesync.model.image import Digest, Image, ImageChanges, Member, NewImage
 from glancesync.regions import glance_json
 from glancesync.regions.client import ImageData, RegionClient
@@ -183,12 +184,12 @@ class MemoryRegion(MemoryImports, RegionClient):
         return self.locations.get(image_id, ())
 
     @_call
-    def add_location(self, image_id: str, url: str, digest: Digest | None, *, unverified: bool = False) -> None:
+    def add_location(self, image_id: str, url: str, digest: Digest | None, *, filed: Filed | None = None) -> None:
         """Its bytes are in `web`; they are checked at once, or later by `settle` where `slow` is set."""
         image = self._get(image_id)
         if image.status != "queued":
             raise RegionConflictError(f"image {image_id} in {self.region_name} is {image.status}")
-        if unverified and not self.verifies_locations:
+        if filed is not None and not self.verifies_locations:
             raise ImageNotFoundError(f"{self.region_name} has no such path")
         if not self.takes_locations:
             raise RegionRejectedError(f"{self.region_name} has no store for such a location")

@@ -74,7 +74,8 @@ class StoreCopy:
     `target`: the stores, where the driver asked for some. `glance`: the target's, None in tests of drivers that need
     none. `target_region`: whose file it is to be; no other is replaced or removed. `base_id`: what most of the image
     may be in the target's store already, a replica that its owner may read. `unhashed`: the target's Glance verifies
-    what is registered, so a driver that registers need not."""
+    what is registered, so a driver that registers need not. `checksum`: the md5 that the source's Glance computed of
+    the same bytes."""
 
     image_id: str
     replica_id: str
@@ -87,6 +88,7 @@ class StoreCopy:
     glance: TargetGlance | None = None
     base_id: str | None = None
     unhashed: bool = False
+    checksum: str | None = None
 
 
 class Progress(Protocol):

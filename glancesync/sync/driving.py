@@ -49,7 +49,7 @@ class Driving:
                          target_region=run.region, glance=run.target,
                          base_id=self._savings.find_base(source, run),
                          unhashed=driver.capabilities.verifies_first and not self._savings.hash_on_host()
-                         and self._placed.verifies(run.region))
+                         and self._placed.verifies(run.region), checksum=source.checksum)
         run.handle.ensure_lease()
         unverified = driver.capabilities.usable_unverified
         if unverified:

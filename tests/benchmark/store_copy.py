@@ -2,7 +2,7 @@
 """One image to two regions until it is active and verified, by every way; cp, scp and rsync of its file beside it.
 
     python -m tests.benchmark.store_copy [--quick] [--rounds 3] [--mebibytes 256 1024] [--drivers ...]
-                                         [--no-secure-hash]
+                                         [--against ...] [--no-secure-hash]
 
     cp, scp, rsync   the bare file into two folders at once, flushed: nothing is verified and no Glance knows it
     glance-download  the two Glances' own import method, at once
@@ -11,12 +11,15 @@
     ... hashed       the same, the bytes hashed on the target's host too (`[stores] hash_on_host`)
 
 The hosts of the three regions are sshd processes of this machine, so scp and the driver `filesystem` encrypt; the lab's
-cascaded Glances have the store filter. With --no-secure-hash they do not hash by themselves (`do_secure_hash`), so the
-filter, or the host, does it alone. Needs root. `store_files` times the copies alone.
+cascaded Glances have the store filter. `http` serves the source's files from a web server (Python's own), and is timed
+until the bytes are home and verified. With --no-secure-hash the cascaded Glances do not hash by themselves
+(`do_secure_hash`), so the filter, or the host, does it alone; `http` has no hash to compare then. Needs root.
+`store_files` times the copies alone.
 """
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,13 +30,16 @@ import yaml
 
 from glancesync.lab.glance import Glance
 from glancesync.lab.images import Images
+from glancesync.lab.ports import find_free_port
 from tests.benchmark.clouds import SERVER_OPTIONS, add_lab_options, side_glance, standing_cloud
 from tests.benchmark.rounds import Sample, interleave, new_parser, parse, print_table
 from tests.benchmark.streaming import CLIENT, IMPORTED, Bench, access_log, check_ended, fill
 from tests.fixtures.sshd import Sshd, running
 
-DRIVERS = ("filesystem", "glance-download", "stream")
+HTTP = "http"
+DRIVERS = ("filesystem", "glance-download", HTTP, "stream")
 CP, SCP, RSYNC = "cp", "scp", "rsync"
+AGAINST = (CP, SCP, RSYNC, IMPORTED, CLIENT)
 HEADER = ("who", "seconds: median (spread)", "times scp (spread)", "times glance-download (spread)")
 
 
@@ -41,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = new_parser(__doc__, rounds=3, quick_rounds=1)
     parser.add_argument("--mebibytes", type=int, nargs="+")
     parser.add_argument("--drivers", nargs="+", default=DRIVERS, help=f"those of glancesync ({' '.join(DRIVERS)})")
+    parser.add_argument("--against", nargs="+", default=AGAINST, choices=AGAINST,
+                        help=f"what else is timed; {SCP} and {IMPORTED} always are")
     parser.add_argument("--no-secure-hash", action="store_true", help="the cascaded Glances do not hash by themselves")
     parser.set_defaults(store_filter=True)
     add_lab_options(parser)
@@ -54,26 +62,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log = stack.enter_context(access_log(lab.glances[lab.cascading_region]))
         hosts = {name: stack.enter_context(running(folder / f"host-{name}"))
                  for name in (lab.cascading_region, *lab.cascaded_regions)}
-        if options.no_secure_hash:
-            for region in lab.cascaded_regions:
-                stack.enter_context(unhashing(lab.glances[region]))
+        for region in lab.cascaded_regions:
+            stack.enter_context(prepared(lab.glances[region], secure=not options.no_secure_hash))
+        web = stack.enter_context(serving(lab.glances[lab.cascading_region].store_path))
+        drivers = [each for each in options.drivers if each != HTTP or not options.no_secure_hash]
         for size in sizes:
             with StoreBench(cloud, Images(cloud.admin, quiet.url), folder, log) as bench:
-                bench.hosts = hosts
-                bench.compare(size, options.rounds, options.drivers)
+                bench.hosts, bench.web = hosts, web
+                bench.compare(size, options.rounds, drivers, options.against)
 
 
 class StoreBench(Bench):
     """Copies of one image at a time, as `streaming` makes them."""
 
     hosts: Mapping[str, Sshd]
+    web: str
 
-    def compare(self, mebibytes: int, rounds: int, drivers: Sequence[str]) -> None:
+    def compare(self, mebibytes: int, rounds: int, drivers: Sequence[str], against: Sequence[str]) -> None:
         fill(self._file, mebibytes)
         self._image_id = self._upload()
         sides: dict[str, Callable[[], Sample]] = {
             CP: lambda: self._bare(self._cp), SCP: lambda: self._bare(self._scp),
             RSYNC: lambda: self._bare(self._rsync), IMPORTED: self._imported, CLIENT: self._client}
+        sides = {name: side for name, side in sides.items() if name in (*against, SCP, IMPORTED)}
         for driver in drivers:
             sides[f"glancesync, {driver}"] = partial(self._by, driver, hashed=False)
             if driver == "filesystem":
@@ -101,9 +112,15 @@ class StoreBench(Bench):
                 "host": "127.0.0.1", "port": host.port, "login_user": "root",
                 "datadir": str(lab.glances[region].store_path), "key_file": str(host.client_key),
                 "known_hosts_file": str(host.known_hosts), "peer_key_file": str(one.client_key),
-                "peer_known_hosts_file": str(one.known_hosts)}}]} for region, host in self.hosts.items()]}))
+                "peer_known_hosts_file": str(one.known_hosts)}}, *self._web_scheme(region)]}
+            for region, host in self.hosts.items()]}))
         path.chmod(0o600)
         return path
+
+    def _web_scheme(self, region: str) -> list[dict[str, object]]:
+        if region != self._cloud.lab.cascading_region:
+            return []
+        return [{"name": "http", "parameters": {"netloc": self.web, "path": "/"}}]
 
     def _bare(self, words: Callable[[Path, Path], list[str]]) -> Sample:
         lab = self._cloud.lab
@@ -138,10 +155,14 @@ class StoreBench(Bench):
 
 
 @contextmanager
-def unhashing(glance: Glance) -> Iterator[None]:
-    """It does not hash what is registered, for as long as this lasts."""
+def prepared(glance: Glance, *, secure: bool) -> Iterator[None]:
+    """It takes http locations beside its own store and, where not `secure`, does not hash what is registered, for as
+    long as this lasts."""
     path = glance.directory / "glance-api.conf"
-    path.write_text(path.read_text("utf-8").replace("[DEFAULT]", "[DEFAULT]\ndo_secure_hash = false", 1), "utf-8")
+    text = path.read_text("utf-8").replace("enabled_backends = local:file", "enabled_backends = local:file,web:http")
+    if not secure:
+        text = text.replace("[DEFAULT]", "[DEFAULT]\ndo_secure_hash = false", 1)
+    path.write_text(text + "\n[web]\nstore_description = the source's files\n", "utf-8")
     for again in (True, False):
         glance.stop()
         glance.start()
@@ -149,6 +170,18 @@ def unhashing(glance: Glance) -> Iterator[None]:
         if again:
             yield
             glance.configure()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """HOST:PORT of a web server over the folder."""
+    port = find_free_port(())
+    words = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder), str(port)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.kill()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from glancesync.clock import SystemClock
 from glancesync.concurrency import Gathering, Place
 from glancesync.conf.transfer import TransferSettings
-from glancesync.exceptions import ImageNotFoundError, TransferError
+from glancesync.exceptions import ImageNotFoundError, RegionError, TransferError
 from glancesync.model.facts import StoreFact
 from glancesync.model.image import Digest, Image, NewImage
 from glancesync.model.region import Region
@@ -52,7 +52,7 @@ class Watch:
         self.gathering = Place(Gathering(1))
         self.seen: list[int] = []
         self.begun_at = 0.0
-        self.task: Any = Namespace(id="t")
+        self.task: Any = Namespace(id="t", image_id="i")
 
     @property
     def bytes_done(self) -> int | None:
@@ -215,6 +215,7 @@ class ImportWorld(MemoryWorld):
     """The target's Glance fetches the bytes; what the driver leaves to be compared is compared as the server does."""
 
     name = "glance-download"
+    web = HttpScheme(netloc="web", path="/images/")
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,8 +224,7 @@ class ImportWorld(MemoryWorld):
     def connect(self, one: RegionClient, two: RegionClient) -> None:
         self.ends = one, two
         self._driver: CopyDriver = load_drivers(options())[self.name]
-        stores = GlanceStores(name="a", region=one.region_name, service_ip=None,
-                              schemes=(HttpScheme(netloc="web", path="/images/"),))
+        stores = GlanceStores(name="a", region=one.region_name, service_ip=None, schemes=(self.web,))
         region = Region(name=one.region_name, endpoint="http://one")
         self._shortcut = StoreShortcut(
             drivers={self._driver.name: self._driver}, find_stores=lambda _region: stores, regions=lambda: [region],
@@ -284,12 +284,7 @@ class HttpWorld(ImportWorld):
 
     def copy(self, copy: StoreCopy, progress: Watch) -> None:
         super().copy(copy, progress)
-        one, two = self.ends
-        source = Image(id=copy.image_id, status="active", size=copy.size, digest=copy.digest)
-        run = Run(image_id=copy.image_id, region=two.region_name, source=source, reader=one, target=two,
-                  handle=progress, seen_at=0)
-        Homecoming(update=lambda *_names, **_columns: None, clock=SystemClock()).bring(
-            BringHome(replica_id=copy.replica_id, home="local", away=("web",)), run, source)
+        bring_home(copy, progress, *self.ends)
 
     def bytes_of(self, copy: StoreCopy) -> bytes | None:
         found = super().bytes_of(copy)
@@ -343,6 +338,50 @@ class RealImportWorld(ImportWorld):
             for image_id in self._made:
                 with contextlib.suppress(ImageNotFoundError):
                     client.delete_image(image_id)
+
+
+class RealHttpWorld(RealImportWorld):
+    """The same with the driver `http`. `netloc`: of a web server over the source's files; the target's Glance
+    takes http locations."""
+
+    name = "http"
+
+    def __init__(self, one: RegionClient, two: RegionClient, rot: Callable[[str, bytes], None],
+                 lying: Callable[[], list[str]], netloc: str) -> None:
+        self.web = HttpScheme(netloc=netloc, path="/")
+        super().__init__(one, two, rot, lying)
+
+    def copy(self, copy: StoreCopy, progress: Watch) -> None:
+        super().copy(copy, progress)
+        bring_home(copy, progress, *self.ends)
+
+    def bytes_of(self, copy: StoreCopy) -> bytes | None:
+        found = super().bytes_of(copy)
+        assert found is None or self.ends[1].get_image(copy.replica_id).stores in (("local",), ("web",))
+        return found
+
+    def remains(self, copy: StoreCopy) -> list[str]:
+        """Once its Glance has come to an end with what it reads from the web server."""
+        def free() -> bool:
+            image = self.ends[1].find_image(copy.replica_id)
+            return image is None or not image.locked
+
+        eventually(free, 30, what="no task of its Glance works on it")
+        return super().remains(copy)
+
+    def litter(self, copy: StoreCopy) -> None:
+        with contextlib.suppress(RegionError):
+            self.ends[1].add_location(copy.replica_id, f"http://{self.web.netloc}/{uuid.uuid4()}", None)
+        eventually(lambda: not self.ends[1].get_image(copy.replica_id).locked, 20, what="that location is refused")
+
+
+def bring_home(copy: StoreCopy, progress: Watch, one: RegionClient, two: RegionClient) -> None:
+    """As execute does it, once a replica is usable from the source's web server."""
+    source = Image(id=copy.image_id, status="active", size=copy.size, digest=copy.digest)
+    run = Run(image_id=copy.image_id, region=two.region_name, source=source, reader=one, target=two, handle=progress,
+              seen_at=0)
+    Homecoming(update=lambda *_names, **_columns: None, clock=SystemClock()).bring(
+        BringHome(replica_id=copy.replica_id, home="local", away=("web",)), run, source)
 
 
 class Forgetful:

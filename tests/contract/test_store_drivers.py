@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +22,7 @@ from tests.contract.store_worlds import (
     FilesystemWorld,
     HttpWorld,
     ImportWorld,
+    RealHttpWorld,
     RealImportWorld,
     StoreWorld,
     StreamWorld,
@@ -25,15 +30,16 @@ from tests.contract.store_worlds import (
     options,
 )
 from tests.fixtures.polling import eventually
+from tests.functional.test_glance_download import restarted
 
 DATA = secrets.token_bytes(300_000)
 HOSTILE = ("../../etc/passwd", "-rf", "$(touch x)", "a;id", "a\nb", "/", "", "é" * 200)
 
 
-REAL = pytest.param("real glance-download", marks=[pytest.mark.lab, pytest.mark.full])
+REAL = [pytest.param(name, marks=[pytest.mark.lab, pytest.mark.full]) for name in ("real glance-download", "real http")]
 
 
-@pytest.fixture(params=["filesystem", "stream", "glance-download", "http", REAL])
+@pytest.fixture(params=["filesystem", "stream", "glance-download", "http", *REAL])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreWorld]:
     with ExitStack() as stack:
         if request.param == "filesystem":
@@ -45,10 +51,35 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreWorld
         elif request.param == "http":
             yield HttpWorld()
         else:
-            yield _real_imports(request, stack)
+            netloc = request.getfixturevalue("web") if request.param == "real http" else None
+            yield _real_world(request, stack, netloc)
 
 
-def _real_imports(request: pytest.FixtureRequest, stack: ExitStack) -> RealImportWorld:
+@pytest.fixture(scope="module")
+def web(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a web server gives out the files of the cascading region's store; the first cascaded region's Glance takes
+    such locations meanwhile."""
+    lab = request.getfixturevalue("lab")
+    handler = partial(_Files, directory=str(lab.glances[lab.cascading_region].store_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, restarted(
+            lab, lab.cascaded_regions[0], "glance-api.conf", _with_web_store):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+class _Files(SimpleHTTPRequestHandler):
+    def log_message(self, *_given: Any) -> None:
+        """Nobody reads it."""
+
+
+def _with_web_store(text: str) -> str:
+    assert "enabled_backends = local:file" in text
+    return text.replace("enabled_backends = local:file", "enabled_backends = local:file,web:http") + (
+        "\n[web]\nstore_description = the source's files\n")
+
+
+def _real_world(request: pytest.FixtureRequest, stack: ExitStack, netloc: str | None) -> RealImportWorld:
     lab, session_of = request.getfixturevalue("lab"), request.getfixturevalue("session_of")
     one, two = (GlanceRegion(region_name=name, endpoint=lab.endpoint(name), session=session_of("glance-sync"),
                              connect_timeout_seconds=5, read_timeout_seconds=30, idle_timeout_seconds=30)
@@ -58,7 +89,10 @@ def _real_imports(request: pytest.FixtureRequest, stack: ExitStack) -> RealImpor
     def rot(image_id: str, data: bytes) -> None:
         (source.store_path / image_id).write_bytes(data)
 
-    made = RealImportWorld(one, two, rot, lambda: sorted(path.name for path in target.staging_path.iterdir()))
+    def lying() -> list[str]:
+        return sorted(path.name for path in target.staging_path.iterdir())
+
+    made = RealImportWorld(one, two, rot, lying) if netloc is None else RealHttpWorld(one, two, rot, lying, netloc)
     stack.callback(made.clean)
     return made
 
@@ -73,7 +107,7 @@ def test_the_right_bytes_arrive_and_progress_is_true(world: StoreWorld) -> None:
 
 @pytest.mark.parametrize("given", [DATA[:-1] + bytes([DATA[-1] ^ 1]), DATA[:-1], DATA + b"x", b""])
 def test_other_bytes_are_refused_and_nothing_can_be_booted(world: StoreWorld, given: bytes) -> None:
-    if isinstance(world, RealImportWorld) and len(given) != len(DATA):
+    if isinstance(world, RealImportWorld) and not isinstance(world, RealHttpWorld) and len(given) != len(DATA):
         pytest.skip("a Glance whose file is longer gives as much as it announced, and one whose file is shorter lets "
                     "the other wait for the rest")
     copy = world.put(DATA, given=given)

@@ -78,7 +78,7 @@ def test_tee_benchmark() -> None:
 
 @pytest.mark.lab
 @pytest.mark.full
-@pytest.mark.parametrize(("name", "figures"), [("store_files", 15), ("store_copy", 9)])
+@pytest.mark.parametrize(("name", "figures"), [("store_files", 15), ("store_copy", 10)])
 def test_store_benchmarks(name: str, figures: int) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to be the hosts of stores")

@@ -365,6 +365,7 @@ def test_only_what_a_base_lacks_is_sent(two_hosts: tuple[Sshd, Sshd], driver: Fi
     shorter = CHANGED[:-500_000]  # a base may be larger than the image
     driver.copy(delta_job(one, two.reaching(one), shorter), Watch())
     assert (two.images / REPLICA).read_bytes() == shorter
+    eventually(lambda: not one.serving(), 5, what="the connection that rsync shared has ended")
 
 
 @pytest.mark.full

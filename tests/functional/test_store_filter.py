@@ -16,6 +16,7 @@ from glancesync.lab.cloud import Lab
 from glancesync.lab.glance import Glance
 from glancesync.lab.images import Images
 from glancesync.lab.state import LabOptions
+from glancesync.model.filed import Filed
 from tests.fixtures.keystone_admin import KeystoneAdmin
 from tests.fixtures.polling import eventually
 
@@ -23,6 +24,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.full]
 ONE, TWO = "RegionOne", "RegionTwo"
 UNVERIFIED = "/v2/glance-sync/images"
 DATA = secrets.token_bytes(300_000)
+#: A qcow2 with a backing file.
+BACKED = b"".join((b"QFI\xfb", (3).to_bytes(4, "big"), (4096).to_bytes(8, "big"), (9).to_bytes(4, "big"), (20).to_bytes(
+    4, "big"), (1 << 20).to_bytes(8, "big"))).ljust(4096, b"\0") + b"/etc/hosts".ljust(65536)
 
 
 class Store:
@@ -46,9 +50,10 @@ class Store:
         return f"file://{self.folder}/{image_id}"
 
     def post(self, image_id: str, url: str, data: bytes = DATA, user: str = "glance-sync", *,
-             endpoint: str = "", path: str = "/v2/images") -> int:
+             endpoint: str = "", path: str = "/v2/images", filed: Filed | None = None) -> int:
         answer = self.lab.session(user).post(
-            f"{endpoint or self.lab.endpoint(TWO)}{path}/{image_id}/locations", raise_exc=False, json={
+            f"{endpoint or self.lab.endpoint(TWO)}{path}/{image_id}/locations", raise_exc=False,
+            headers=filed.headers if filed else {}, json={
                 "url": url, "validation_data": {"os_hash_algo": "sha512",
                                                 "os_hash_value": hashlib.sha512(data).hexdigest()}})
         return int(answer.status_code)
@@ -156,11 +161,8 @@ def test_who_lacks_the_role_is_refused(store: Store) -> None:
 
 
 def test_a_format_that_an_upload_would_refuse_is_refused(store: Store) -> None:
-    header = b"QFI\xfb" + (3).to_bytes(4, "big") + (4096).to_bytes(8, "big") + (9).to_bytes(4, "big")
-    data = (header + (20).to_bytes(4, "big") + (1 << 20).to_bytes(8, "big")).ljust(4096, b"\0")
-    data += b"/etc/hosts".ljust(65536)
     image_id = store.queued(disk_format="qcow2")
-    store.assert_refused(image_id, store.put(image_id, data), data=data)
+    store.assert_refused(image_id, store.put(image_id, BACKED), data=BACKED)
 
 
 @pytest.mark.parametrize("secure", [True, False])
@@ -173,6 +175,28 @@ def test_what_nobody_verified_is_verified_by_glance_or_else_by_the_filter(store:
         for user in ("admin", "glance"):
             store.assert_refused(image_id, store.put(image_id), path=UNVERIFIED, user=user)
         assert store.post(image_id, store.put(image_id), path=UNVERIFIED) == 202
+        found = store.ends(image_id)
+        uploaded = store.images.create("by upload", DATA)
+        for key in ("status", "size", "checksum", "os_hash_algo", "os_hash_value", "virtual_size"):
+            assert found[key] == uploaded[key], key
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_what_was_done_already_is_done_again_where_glance_does_it_itself_and_the_format_is_always_judged(
+        store: Store, secure: bool) -> None:
+    checksum = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
+    done = Filed(compared=True, checksum=checksum)
+    with configured(store.lab.glances[TWO], do_secure_hash=secure):
+        image_id = store.queued()
+        store.assert_refused(image_id, store.put(image_id, b"y" + DATA[1:]), path=UNVERIFIED,
+                             filed=Filed(checksum=checksum))
+        for user in ("admin", "glance"):
+            store.assert_refused(image_id, store.put(image_id), path=UNVERIFIED, user=user, filed=done)
+        if secure:
+            store.assert_refused(image_id, store.put(image_id, b"y" + DATA[1:]), path=UNVERIFIED, filed=done)
+        other = store.queued(disk_format="qcow2")
+        store.assert_refused(other, store.put(other, BACKED), data=BACKED, path=UNVERIFIED, filed=done)
+        assert store.post(image_id, store.put(image_id), path=UNVERIFIED, filed=done) == 202
         found = store.ends(image_id)
         uploaded = store.images.create("by upload", DATA)
         for key in ("status", "size", "checksum", "os_hash_algo", "os_hash_value", "virtual_size"):

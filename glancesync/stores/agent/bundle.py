@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import zlib
-from pathlib import Path
 from typing import Any
 
 _PACKAGE = "glancesync.stores.agent"
@@ -33,10 +33,14 @@ def script() -> str:
 
 
 def _pack() -> str:
-    folder = Path(__file__).parent
-    sources = {name: (folder / f"{name}.py").read_text("utf-8") for name in _MODULES}
+    sources = {name: _read(name) for name in _MODULES}
     program = f"SOURCES = {sources!r}\n" + _LOADER
     return base64.b64encode(zlib.compress(program.encode("utf-8"), 9)).decode("ascii")
+
+
+def _read(name: str) -> str:
+    with open(os.path.join(os.path.dirname(__file__), f"{name}.py"), encoding="utf-8") as file:
+        return file.read()
 
 
 _LOADER = f"""

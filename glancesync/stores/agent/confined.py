@@ -7,21 +7,21 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from glancesync.stores.agent.words import ID, READS, Failure, Request, read_request
 
 #: What rsync's client asks of the sender of one file, whatever its release.
 _RSYNC = ("rsync", "--server", "--sender")
 _RSYNC_FLAGS = re.compile(r"-I?e?\.?[A-Za-z]*(\.[A-Za-z]*)?\Z")
+_RSYNC_BLOCKS = re.compile(r"-B[0-9]{1,6}\Z")
 _PYTHON = ["python3", "-IS", "-c"]
 #: Of the environment, what ssh and rsync need.
 _ENVIRONMENT = ("HOME", "LANG", "LOGNAME", "USER")
 _ONCE = ("--peer-key-file", "--peer-known-hosts-file")
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """`folders`: what may be read and, where not `read_only`, written. With what, and to which hosts, it may log in."""
 
     folders: tuple[str, ...]
@@ -89,10 +89,11 @@ def _rsync(limits: Limits, words: Sequence[str]) -> list[str]:
     """The sender of one image's file, put together anew."""
     *flags, dot, path = words[3:]
     folder, _slash, name = path.rpartition("/")
-    if (len(flags) != 2 or flags[1] != "--inplace" or dot != "." or not _RSYNC_FLAGS.match(flags[0])
+    blocks = [each for each in flags[1:2] if _RSYNC_BLOCKS.match(each)]
+    if (flags[1:] != [*blocks, "--inplace"] or dot != "." or not _RSYNC_FLAGS.match(flags[0])
             or (folder or "/") not in limits.folders or not re.match(ID + r"\Z", name) or os.path.islink(path)):
         raise Failure("refused", "this account runs no such rsync")
-    return [*_RSYNC, flags[0], "--inplace", ".", path]
+    return [*_RSYNC, flags[0], *blocks, "--inplace", ".", path]
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:

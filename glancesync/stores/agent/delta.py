@@ -15,13 +15,16 @@ from collections.abc import Callable
 from typing import IO
 
 from glancesync.stores.agent.files import Part, open_source
-from glancesync.stores.agent.hop import hop_arguments
+from glancesync.stores.agent.hop import SharedHop
 from glancesync.stores.agent.words import Failure, Request, path_of, say
 
 #: rsync of some releases gives the path to the other host's shell as it is.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._-]*\Z")
 _SENT = re.compile(r"^Total bytes received: ([0-9]+)", re.MULTILINE)
 _MAX_TOLD = 8192
+_OPTIONS = ("--ignore-times", "--inplace", "--no-whole-file", "--info=progress2", "--no-h", "--stats")
+_BLOCK_BYTES = 65536
+_LEAST_BYTES = 128 << 20
 
 
 class NoDelta(Exception):
@@ -40,12 +43,27 @@ def fetch_delta(request: Request, part: Part, copy: Callable[[int, int], None]) 
         base, size = open_source(path_of(request, "base"))
     except Failure as failure:
         raise NoDelta(f"its base is not here: {failure}") from None
-    copy(base, size)
-    os.close(base)
-    host = f"[{hop['host']}]" if ":" in hop["host"] else hop["host"]
-    _run([rsync, "--ignore-times", "--inplace", "--no-whole-file", "--info=progress2", "--no-h", "--stats",
-          "-e", " ".join(map(shlex.quote, hop_arguments(hop))), "--", f"{host}:{path_of(hop)}", part.name],
-         request["size"])
+    shared = SharedHop(hop)
+    try:
+        copy(base, size)
+        ssh = shared.arguments()
+        _run([rsync, *_OPTIONS, *_block_size(request["size"]), "-e", " ".join(map(shlex.quote, ssh)), "--",
+              f"{_host(hop)}:{path_of(hop)}", part.name], request["size"])
+    except Failure as failure:
+        raise NoDelta(str(failure)) from None
+    finally:
+        os.close(base)
+        shared.close()
+
+
+def _host(hop: Request) -> str:
+    host: str = hop["host"]
+    return f"[{host}]" if ":" in host else host
+
+
+def _block_size(size: int) -> list[str]:
+    """As large as a cluster of qcow2, where rsync's own are smaller: fewer are told and looked for."""
+    return [f"--block-size={_BLOCK_BYTES}"] if _LEAST_BYTES <= size < _BLOCK_BYTES ** 2 else []
 
 
 def _run(words: list[str], size: int) -> None:

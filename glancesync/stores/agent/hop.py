@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -13,17 +14,19 @@ from glancesync.stores.agent.bundle import invocation
 from glancesync.stores.agent.words import VERSION, Failure, Request
 
 _MAX_TOLD = 8192
+_SSH_FAILED = 255
 
 
-def hop_arguments(hop: Request) -> list[str]:
-    """ssh with everything before `-- HOST`. Nothing is asked, and no key is trusted that is not known."""
+def hop_arguments(hop: Request, **more: str) -> list[str]:
+    """ssh with everything before `-- HOST`. Nothing is asked, and no key is trusted that is not known. `more`: other
+    options of ssh's."""
     options = {
         "BatchMode": "yes", "StrictHostKeyChecking": "yes", "UpdateHostKeys": "no", "IdentitiesOnly": "yes",
         "IdentityFile": hop["key_file"], "UserKnownHostsFile": hop["known_hosts_file"],
         "GlobalKnownHostsFile": "/dev/null", "PreferredAuthentications": "publickey", "LogLevel": "ERROR",
         "ConnectTimeout": str(hop["connect_seconds"]), "ServerAliveInterval": "15", "ServerAliveCountMax": "2",
         "ClearAllForwardings": "yes", "ForwardAgent": "no", "ForwardX11": "no", "PermitLocalCommand": "no",
-        "RequestTTY": "no", "EscapeChar": "none", "ControlPath": "none", "Ciphers": hop["ciphers"]}
+        "RequestTTY": "no", "EscapeChar": "none", "ControlPath": "none", "Ciphers": hop["ciphers"], **more}
     named = [word for name, value in options.items() for word in ("-o", f"{name}={_quoted(value)}")]
     return ["ssh", "-F", "none", *named, "-p", str(hop["port"]), "-l", hop["user"]]
 
@@ -73,6 +76,34 @@ class Hop:
     def _told(self) -> str:
         self._errors.seek(0)
         return self._errors.read(_MAX_TOLD).decode("utf-8", "replace")
+
+
+class SharedHop:
+    """A connection to another host that is opened beside other work, for a command that comes later. It ends by itself
+    soon after the last command, whatever becomes of this process."""
+
+    def __init__(self, hop: Request) -> None:
+        self._hop = hop
+        self._folder = tempfile.mkdtemp(prefix="gsync-")  # mode 0700
+        self._path = f"{self._folder}/shared"
+        self._process = self._start("-o", "ControlMaster=yes", "-o", "ControlPersist=10", "--", hop["host"], "true")
+
+    def arguments(self) -> list[str]:
+        """As hop_arguments has it, once the connection is there. Raises Failure where there is none."""
+        status = self._process.wait()
+        if status == _SSH_FAILED:
+            raise Failure("hop", "ssh did not get there", status=status)
+        return hop_arguments(self._hop, ControlPath=self._path)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._start("-O", "exit", "--", self._hop["host"]).wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([*hop_arguments(self._hop, ControlPath=self._path), *words], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def told_failure(told: str, status: int) -> Failure:

@@ -11,6 +11,7 @@ from glance.common import exception, store_utils
 
 from glancesync.exceptions import ConfigurationError
 from glancesync.filter import store_locations
+from glancesync.filter.store_demands import Demand
 
 ID = "11111111-2222-4333-8444-555555555555"
 QCOW2 = (b"QFI\xfb" + (3).to_bytes(4, "big") + bytes(16) + (7 * 2 ** 20).to_bytes(8, "big") + bytes(68)
@@ -42,6 +43,10 @@ def image(**fields):
     return SimpleNamespace(**fields)
 
 
+def told(**demand):
+    return SimpleNamespace(roles=["role"], glancesync_demand=Demand(**demand))
+
+
 def register(image, url):
     locations = glance.location.StoreLocations(image, [])
     locations.append({"url": url, "metadata": {}})
@@ -70,7 +75,7 @@ def test_refused_for_another_token_state_or_image(folder, fields):
     (hashlib.sha256(b"x" * 1024).hexdigest(), True), (hashlib.sha256(b"y").hexdigest(), False)])
 def test_what_the_request_wanted_is_compared(folder, digest, taken):
     (folder / ID).write_bytes(b"x" * 1024)
-    context = SimpleNamespace(roles=["role"], glancesync_digest=("sha256", digest))
+    context = SimpleNamespace(roles=["role"], glancesync_demand=Demand(digest=("sha256", digest)))
     if taken:
         assert register(image(context=context), f"file://{folder}/{ID}")
         return
@@ -83,6 +88,30 @@ def test_a_file_that_is_none_is_refused(folder):
     (folder / ID).symlink_to("other")
     with pytest.raises(exception.BadStoreUri):
         register(image(), f"file://{folder}/{ID}")
+
+
+def test_what_was_done_already_is_not_done_again(folder):
+    (folder / ID).write_bytes(b"x" * 1024)
+    found = image(context=told(digest=None, checksum="5" * 32))
+    assert register(found, f"file://{folder}/{ID}")
+    assert (found.virtual_size, found.checksum) == (1024, "5" * 32)
+    other = image()
+    register(other, f"file://{folder}/{ID}")
+    assert other.checksum == hashlib.md5(b"x" * 1024, usedforsecurity=False).hexdigest()
+
+
+def test_a_checksum_that_is_known_does_not_stand_for_the_hash(folder):
+    (folder / ID).write_bytes(b"x" * 1024)
+    context = told(digest=("sha512", hashlib.sha512(b"y" * 1024).hexdigest()), checksum="5" * 32)
+    with pytest.raises(exception.BadStoreUri):
+        register(image(context=context), f"file://{folder}/{ID}")
+
+
+def test_bytes_compared_before_are_inspected_all_the_same(folder):
+    (folder / ID).write_bytes(QCOW2[:8] + (4096).to_bytes(8, "big") + (9).to_bytes(4, "big") + QCOW2[20:])
+    context = told(digest=None, checksum="5" * 32)
+    with pytest.raises(exception.InvalidImageData):
+        register(image(disk_format="qcow2", context=context), f"file://{folder}/{ID}")
 
 
 def test_what_an_upload_would_refuse_is_refused(folder):

@@ -60,7 +60,10 @@ def test_it_logs_in_where_it_may_and_with_its_own_key(changes):
 def test_rsync_of_one_image_is_put_together_anew():
     told = f"rsync --server --sender -Ie.LsfxCIvu --inplace . /images/{ID}"
     assert select_permitted(LIMITS, told) == shlex.split(told)
-    for wrong in ("rsync --server . /images", told + " /etc", told.replace("/images", "/etc"),
+    blocks = told.replace("--inplace", "-B65536 --inplace")
+    assert select_permitted(LIMITS, blocks) == shlex.split(blocks)
+    for wrong in (blocks.replace("65536", "1;id"), blocks.replace("-B65536", "-B65536 -B65536"),
+                  "rsync --server . /images", told + " /etc", told.replace("/images", "/etc"),
                   told.replace("--inplace", "--delete"), told.replace("-Ie", "-z;id"), told.replace(ID, "x")):
         with pytest.raises(Failure):
             select_permitted(LIMITS, wrong)

@@ -2,8 +2,10 @@
 """Bytes past the Glances: verified as ever, and through the Glances in the same run when anything is in the way."""
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +20,10 @@ from glancesync.exceptions import (
     TaskCancelledError,
 )
 from glancesync.model.attempt import Attempt
+from glancesync.model.filed import Filed
 from glancesync.model.replica import ReplicaState
 from glancesync.stores.select import DEFAULT_ORDER
+from glancesync.sync.base import Savings
 from glancesync.sync.readers import OwnReaders, Read
 from glancesync.sync.shortcut import StoreShortcut
 from tests.fixtures.memory_cloud import MemoryCloud
@@ -221,6 +225,31 @@ def test_a_glance_that_verifies_is_left_to_it(cloud: MemoryCloud, drive: Callabl
     assert driver.calls == ["copy"]
     assert [copy.unhashed for copy in driver.copies] == [True]
     assert_in_sync(cloud, image.id)
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_a_store_filter_is_told_what_was_done_already(cloud: MemoryCloud, hashed: bool,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, told = FakeDriver(DATA, cloud.two.web), []
+    cloud.shortcut = StoreShortcut(
+        drivers={"filesystem": driver}, find_stores=lambda region: stores(region.name), clock=cloud.clock,
+        regions=lambda: [cloud.directory.cascading(), *cloud.directory.cascaded()],
+        savings=Savings(hash_on_host=lambda: hashed))
+    cloud.restart()
+    add = cloud.two.add_location
+
+    def add_location(*given: Any, filed: Filed | None = None) -> None:
+        told.append(filed)
+        add(*given, filed=filed)
+
+    monkeypatch.setattr(cloud.two, "add_location", add_location)
+    image = cloud.upload(DATA)
+    cloud.run(image.id)
+    assert_in_sync(cloud, image.id)
+    assert [copy.unhashed for copy in driver.copies] == [not hashed]
+    assert told == [Filed(compared=hashed, checksum=cloud.one.get_image(image.id).checksum)]
+    assert told[0] is not None
+    assert told[0].checksum == hashlib.md5(DATA, usedforsecurity=False).hexdigest()
 
 
 def test_where_the_glance_does_not_verify_the_driver_does(cloud: MemoryCloud,
