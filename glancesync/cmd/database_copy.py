@@ -21,9 +21,11 @@ from glancesync.exceptions import ConfigurationError
 def copy(conf: cfg.ConfigOpts, given: argparse.Namespace) -> int:
     """0 when all of it is there; raises GlanceSyncError, and then nothing is."""
     old_url = options.read_settings(conf).server.connection
+    old = Database(old_url)
+    old.open()
     new_url = options.read_settings(options.parse([f"--config-file={given.to_config_file}"],
                                                   prog="glance-sync-manage")).server.connection
-    old, new = Database(old_url), Database(new_url)
+    new = Database(new_url)
     if old_url == new_url:
         raise ConfigurationError(f"{given.to_config_file} names the database {new.description} too; give the new one")
     with _alone(old_url), _alone(new_url):

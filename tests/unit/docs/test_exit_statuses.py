@@ -15,6 +15,7 @@ from tests.fixtures.doc_commands import ROOT
 PAGE = (ROOT / "docs/commands.md").read_text("utf-8")
 ARGUMENTS = {"image show": ["0b0a7ad1-0000-4000-8000-000000000001"],
              **{f"region {verb}": ["Two"] for verb in ("release", "show", "freeze", "thaw")},
+             "db copy": ["--to-config-file", "new.conf"],
              "store explain": ["0b0a7ad1-0000-4000-8000-000000000001", "Two"],
              "conflict choose": ["0b0a7ad1-0000-4000-8000-000000000001", "Two", "skip"]}
 
