@@ -112,7 +112,7 @@ def test_wheel_and_source_distribution_install_cleanly(tmp_path: Path) -> None:
                       "    wanted = not each.name.startswith(('glancesync.lab', 'glancesync.installation',"
                       " 'glancesync.db.migrations.env', 'glancesync.cmd.lab',"
                       " 'glancesync.filter.proxies', 'glancesync.filter.store_inspection',"
-                      " 'glancesync.filter.store_locations', 'glancesync.cmd.hear',"
+                      " 'glancesync.filter.store_locations', 'glancesync.cmd.hear', 'glancesync.cmd.ring',"
                       " 'glancesync.tasks.engines.celery_'))\n"
                       "    wanted and importlib.import_module(each.name)\n")
     conf = tmp_path / "glance-sync.conf"

@@ -73,8 +73,10 @@ class Cloud:
         return list(self.lab.session("admin").get(url).json()["ways"])
 
     def task(self, image_id: str, region: str) -> dict[str, Any]:
-        answer = self.lab.session("admin").get(f"{self.lab.server.url}/v1/tasks?image_id={image_id}")
-        return next(dict(each) for each in answer.json()["tasks"] if each["region"] == region)
+        """Once what was uploaded a moment ago was reported."""
+        url = f"{self.lab.server.url}/v1/tasks?image_id={image_id}"
+        return dict(eventually(lambda: [each for each in self.lab.session("admin").get(url).json()["tasks"]
+                                        if each["region"] == region], 10, what="it is queued")[0])
 
     def files(self, image_id: str, region: str) -> list[str]:
         return sorted(path.name for path in self.lab.glances[region].store_path.glob(f"{image_id}*"))
