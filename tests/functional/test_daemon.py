@@ -99,7 +99,7 @@ def test_a_stop_in_the_middle_of_a_copy(life: Life, job: MainJob, images: Images
     handed_back = [line for line in daemon.lines("handed back to the queue") if image_id in line]
     assert handed_back, daemon.log
     assert nobody_sees_half(job, images, image_id)
-    assert daemon.lines("INFO glancesync.cmd.daemon", "stopped")
+    assert daemon.lines("INFO glancesync.cmd.life", "stopped")
     assert "Traceback" not in daemon.log
     assert not list(job.lab.server.directory.glob("glance-sync.db-*")), "the database was not closed"
     life.configure()
