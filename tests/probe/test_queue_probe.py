@@ -213,6 +213,32 @@ def test_many_requests_during_a_run_make_at_most_two_more(bench: Bench) -> None:
     bench.check_no_two_at_once()
 
 
+def test_priority_and_cancellation_act_within_one_claim(bench: Bench) -> None:
+    """Two servers, one task at a time in the region: the urgent one is next but for a claim under way, what is
+    cancelled never starts, and what is cancelled while it runs ends at its next step."""
+    options = ("--shared", "--lease", "3", "--steps", "3", "--step-seconds", "0.2", "--per-region", "1")
+    servers = [bench.start(*options) for _ in range(2)]
+    waiting = bench.submit(*new_pairs(12, "R1"))
+    eventually(lambda: bench.lines("end"), every_seconds=0.01)
+    cancelled = waiting[-1]
+    bench.queue.cancel(cancelled.id)
+    before = len(bench.lines("start"))
+    [urgent] = bench.queue.submit(new_pairs(1, "R1"), trigger=Trigger.API, priority=9)
+    eventually(lambda: urgent.pair in {line.pair for line in bench.lines("start")}, every_seconds=0.01)
+    assert [line.pair for line in bench.lines("start")].index(urgent.pair) <= before + 1
+    bench.queue.cancel(urgent.id)
+    eventually(lambda: bench.queue.get_task(urgent.id).state is TaskState.CANCELLED)
+    bench.wait_until_done(len(waiting) - 1, 60)
+    assert bench.queue.get_task(cancelled.id).state is TaskState.CANCELLED
+    assert cancelled.pair not in {line.pair for line in bench.lines("start")}
+    assert len([line for line in bench.lines("effect") if line.pair == urgent.pair]) < 3
+    for server in servers:
+        server.terminate()
+    assert [server.wait(15) for server in servers] == [0, 0]
+    bench.check_no_two_at_once()
+    bench.check_at_once(1)
+
+
 def test_several_servers_killed_and_restarted(bench: Bench, tell: Callable[[str], None]) -> None:
     """SQLite is not meant for several servers, but its rows keep the same promises; 2,000 tasks on the others."""
     chance = new_chance()
