@@ -88,12 +88,13 @@ class SourceTrust:
         return Trust(problem_code=code, problem=problem, latch=self.brake.latch())
 
     def why_another(self, *, since: float | None = None) -> str | None:
-        """Why the cascading Glance may be another one than we know, None when it is that one. Before the first
-        comparison none is known. `since`: a look will do that began for another run after that moment."""
+        """Why the cascading Glance may be another one than we know, None when it is that one. Until the canary is made,
+        by the first comparison, none is known. `since`: a look will do that began for another run after that moment."""
         if since is not None:
             key = (self._source(), *self._identity().values())
             return self._looks.get(key, self.why_another, since=since)[0]
-        if self.canary_id() is None:
+        canary = self._database.read(find_fact, _CANARY)
+        if canary is None or not canary["made"]:
             return None
         trust = self.look()
         return trust.problem if trust.problem_code in _ANOTHER_SOURCE else None

@@ -460,6 +460,17 @@ class TestTheCanary:
         assert cloud.one.faults.calls.count("create_image") == 1
         assert cloud.trust.look().problem is None
 
+    def test_whose_creation_was_cut_off_holds_no_copy_back(self, cloud):
+        """A server that dies in its first comparison leaves a canary that nobody ever saw; deletions wait for it."""
+        cloud.one.fail_next("create_image", RegionUnavailableError("lost"))
+        with pytest.raises(RegionUnavailableError):
+            cloud.compare()
+        assert cloud.trust.canary_id() is not None
+        image = cloud.upload(b"bytes")
+        cloud.run(image.id)
+        assert cloud.record(image.id).state is ReplicaState.IN_SYNC
+        assert cloud.trust.look().problem_code == "canary_missing"
+
     def test_is_out_of_everybodys_reach(self, cloud):
         cloud.compare()
         image = cloud.one.get_image(cloud.trust.canary_id())
