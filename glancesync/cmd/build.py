@@ -54,7 +54,7 @@ from glancesync.service.freezing import FreezeTimer, FreezingGate, FrozenRegions
 from glancesync.service.history import History
 from glancesync.service.regions import RegionWatch
 from glancesync.service.servers import Presence
-from glancesync.service.timers import FillChore, PurgeChore, ReconcileChore, RegionTimer, ScrubChore
+from glancesync.service.timers import FillChore, PurgeChore, ReconcileChore, RegionTimer, ScrubChore, StatisticsChore
 from glancesync.stores.book import StoreBook
 from glancesync.stores.driver import STREAM, CopyDriver
 from glancesync.stores.loading import DriverOptions, load_drivers
@@ -154,6 +154,7 @@ def build(conf: cfg.ConfigOpts, place: Place | None = None) -> Server:
                     ReconcileChore(service=service, settings=settings.reconcile, database=database, clock=clock),
                     FillChore(filling=service.filling, settings=settings.reconcile, clock=clock, guard=worker.guard),
                     ScrubChore(service=service, settings=settings.reconcile),
+                    *([] if database.is_sqlite else [StatisticsChore(database)]),
                     PurgeChore(database=database, queue=core.queue, settings=settings.worker, clock=clock,
                                history=History(database=database, deletion=settings.deletion,
                                                sync=settings.sync)))]),

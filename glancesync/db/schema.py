@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 metadata = sa.MetaData()
+#: JSON that may be longer than the 64 KiB which a TEXT of MariaDB holds.
+_LONG = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
 
 def _exact(length: int) -> sa.String:
@@ -136,7 +138,7 @@ replicas = sa.Table(
     sa.Column("disallowed_confirmed_at", sa.Double),  # when another did, long enough after
     sa.Column("stranger_id", _exact(36)),  # the image that stands in the replica's way
     sa.Column("stranger_bytes", sa.String(16)),  # what reading it told
-    sa.Column("differences", sa.Text),  # a JSON list: what differs between the image and the stranger
+    sa.Column("differences", _LONG),  # a JSON list: what differs between the image and the stranger
     sa.Column("choice", sa.String(16)),
     sa.Column("choice_at", sa.Double),
     sa.Column("choice_by", sa.String(255)),
@@ -157,7 +159,7 @@ replicas = sa.Table(
 facts = sa.Table(
     "facts", metadata,
     sa.Column("name", _exact(64), primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),  # JSON
+    sa.Column("value", _LONG, nullable=False),  # JSON
     sa.Column("updated_at", sa.Double, nullable=False),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-RECONCILE, SCRUB, PURGE, FILL = "reconcile", "scrub", "purge", "fill"
+RECONCILE, SCRUB, PURGE, FILL, STATISTICS = "reconcile", "scrub", "purge", "fill", "statistics"
 #: A server that gives no sign for so long has lost its turn. Nothing waits for a turn but the next one.
 LEASE_SECONDS = 30.0
 #: After a turn that did not go well; doubled with each that follows.

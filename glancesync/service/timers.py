@@ -12,9 +12,10 @@ from glancesync.clock import Clock
 from glancesync.conf.reconcile import ReconcileSettings
 from glancesync.conf.sync import SyncSettings
 from glancesync.conf.worker import WorkerSettings
+from glancesync.db import statistics
 from glancesync.db.engine import Database
 from glancesync.exceptions import GlanceSyncError
-from glancesync.model.chore import FILL, PURGE, RECONCILE, SCRUB, Turn
+from glancesync.model.chore import FILL, PURGE, RECONCILE, SCRUB, STATISTICS, Turn
 from glancesync.service.chores import Chore
 from glancesync.service.core import Service
 from glancesync.service.events import purge_events
@@ -29,6 +30,7 @@ from glancesync.tasks.queue import TaskQueue
 
 LOG = logging.getLogger(__name__)
 _PURGE_INTERVAL_SECONDS = 3600.0
+_STATISTICS_SECONDS = 600.0
 _AT_ONCE_SECONDS = 1e-3
 _FILL_LOOK_SECONDS = 1.0
 #: The fact that tells when a comparison began that last saw all of a region, by region.
@@ -144,6 +146,24 @@ class PurgeChore:
         if runs or events or deleted:
             LOG.info("forgot %d finished runs, %d events and %d records of what was deleted older than %g days", runs,
                      events, deleted, self._settings.history_days)
+        return True
+
+
+class StatisticsChore:
+    """Has the database count anew what its plans rest on, where it does not by itself (db.statistics)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def chore(self) -> Chore:
+        return Chore(name=STATISTICS, run=self.run, interval_seconds=lambda: _STATISTICS_SECONDS)
+
+    def run(self, _turn: Turn) -> bool:
+        try:
+            self._database.run(statistics.refresh)
+        except GlanceSyncError as error:
+            LOG.warning("the database's statistics of the queue are as they were: %s", error)
+            return False
         return True
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from glancesync.db.schema import tasks
 from glancesync.model.task import TaskState
-from glancesync.tasks import turns
+from glancesync.tasks import rows, turns
 
 _WAITING = tasks.c.state == TaskState.WAITING.value
 _RUNNING = tasks.c.state == TaskState.RUNNING.value
@@ -84,7 +84,7 @@ class Claim:
     def __init__(self, connection: sa.Connection, at: float, held: Collection[str],
                  condition: sa.ColumnElement[bool] | None = None) -> None:
         self._connection = connection
-        self._due = _WAITING & (tasks.c.run_at <= at) & tasks.c.id.not_in(list(held))
+        self._due = (tasks.c.run_at <= at) & tasks.c.id.not_in(list(held))
         if condition is not None:
             self._due &= condition
         self._at = at
@@ -108,12 +108,13 @@ class Claim:
         `siblings`; nothing without the one."""
         choice = Choice(allowed, limit, self._count_running())
         # Waits for whoever merges a request into the row just now, or claims it.
-        found = sa.select(tasks.c.id, tasks.c.image_id, tasks.c.region).where(self._due & wanted).with_for_update()
+        found = sa.select(tasks.c.id, tasks.c.image_id, tasks.c.region).where(
+            _WAITING & self._due & wanted).with_for_update()
         row = self._connection.execute(found).one_or_none()
         if row is None or not choice.take(Candidate(*row)):
             return []
         if choice.room:
-            for sibling in self._select((tasks.c.image_id == row.image_id) & siblings):
+            for sibling in self._select(rows.WAITS_AMONG_FEW & (tasks.c.image_id == row.image_id) & siblings):
                 choice.take(sibling)
         ids = self._confirm(choice, allowed).ids
         return ids if row.id in ids else []
@@ -138,7 +139,7 @@ class Claim:
         return {region: int(count) for region, count in self._connection.execute(counted)}
 
     def _lanes(self) -> list[Lane]:
-        select = _GROUP_LANES if self._connection.dialect.name in ("mysql", "mariadb") else _SELECT_LANES
+        select = GROUP_LANES if self._connection.dialect.name in ("mysql", "mariadb") else _SELECT_LANES
         due = [Lane(*row) for row in self._connection.execute(select) if row.oldest_run_at <= self._at]
         return sorted(due, key=lambda lane: (-lane.priority, lane.oldest_run_at))
 
@@ -153,12 +154,12 @@ class Claim:
                 queues.append(queue)
 
     def _oldest(self, lane: Lane, count: int) -> list[Candidate]:
-        in_lane = (tasks.c.region == lane.region) & (tasks.c.priority == lane.priority)
+        in_lane = _WAITING & (tasks.c.region == lane.region) & (tasks.c.priority == lane.priority)
         return self._select(in_lane, count)
 
     def _take_siblings(self, candidate: Candidate, choice: Choice) -> None:
         if choice.room:
-            for sibling in self._select(tasks.c.image_id == candidate.image_id):
+            for sibling in self._select(rows.WAITS_AMONG_FEW & (tasks.c.image_id == candidate.image_id)):
                 choice.take(sibling)
 
     def _select(self, condition: sa.ColumnElement[bool], count: int | None = None) -> list[Candidate]:
@@ -191,5 +192,5 @@ _SELECT_LANES = _select_lanes()
 
 #: MariaDB jumps by itself where a grouping begins with the index's first column. The recursion it would answer by
 #: reading all that waits for each region: 19 s with 90,000 waiting in 1,000 regions.
-_GROUP_LANES = sa.select(tasks.c.region, tasks.c.priority, sa.func.min(tasks.c.run_at).label("oldest_run_at")) \
+GROUP_LANES = sa.select(tasks.c.region, tasks.c.priority, sa.func.min(tasks.c.run_at).label("oldest_run_at")) \
     .where(_WAITING).group_by(tasks.c.state, tasks.c.region, tasks.c.priority)

@@ -19,6 +19,7 @@ from glancesync.db.engine import Database
 from glancesync.db.schema import facts, servers, tasks
 from glancesync.model.server import SILENT_SECONDS, ServerState, worker_engine
 from glancesync.model.task import TaskState
+from glancesync.tasks import rows
 from glancesync.tasks.claim import Allowed, Claim
 
 _TURN = "publishing"
@@ -101,7 +102,7 @@ class Publications:
         running = connection.execute(sa.select(sa.func.count()).select_from(tasks).where(
             tasks.c.state == TaskState.RUNNING.value)).scalar_one()
         sent = connection.execute(sa.select(tasks.c.region, sa.func.count()).where(
-            _spelled_waiting(), tasks.c.published_at > lost).group_by(tasks.c.region))
+            rows.WAITS_AMONG_FEW, tasks.c.published_at > lost).group_by(tasks.c.region))
         return Fleet(workers=len(alive), capacity=sum(row.capacity for row in alive), running=int(running),
                      sent={region: int(number) for region, number in sent})
 
@@ -136,9 +137,4 @@ def _mark(connection: sa.Connection, ids: Sequence[str], at: float) -> list[Mess
 
 def _unmark(connection: sa.Connection, name: Named) -> None:
     connection.execute(sa.update(tasks).where(
-        tasks.c.id == name.task_id, tasks.c.fence == name.fence, _spelled_waiting()).values(published_at=None))
-
-
-def _spelled_waiting() -> sa.ColumnElement[bool]:
-    """So that rows are looked up by their id or mark, not all waiting ones by their state."""
-    return sa.func.coalesce(tasks.c.state, "") == TaskState.WAITING.value
+        tasks.c.id == name.task_id, tasks.c.fence == name.fence, rows.WAITS_AMONG_FEW).values(published_at=None))

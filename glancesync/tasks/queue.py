@@ -180,9 +180,7 @@ class TaskQueue:
         return self._take_in(connection, ids, at), overtaken
 
     def _take_in(self, connection: sa.Connection, ids: list[str], at: float) -> list[Task]:
-        # Spelled so that SQLite looks the few rows up by their id, not all waiting ones by their state.
-        waiting = sa.func.coalesce(tasks.c.state, "") == TaskState.WAITING.value
-        taken = rows.update(connection, tasks.c.id.in_(ids) & waiting, {
+        taken = rows.update(connection, tasks.c.id.in_(ids) & rows.WAITS_AMONG_FEW, {
             "state": TaskState.RUNNING.value, "owner": self._owner, "fence": tasks.c.fence + 1,
             "lease_until": at + self._settings.lease_seconds, "seen": tasks.c.wanted, "cancel": False,
             "started_at": at, "step": None, "bytes_done": None, "bytes_total": None, "published_at": None,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Statements on the queue's rows that differ between databases, and rows as values. Used by the queue only."""
+"""Statements on the queue's rows that differ between databases, and rows as values. Used by the queue alone."""
 from __future__ import annotations
 
 import functools
@@ -14,6 +14,9 @@ from glancesync.db.schema import runs, tasks
 from glancesync.model.task import Pair, Run, RunOutcome, Submission, Task, TaskState, Trigger
 from glancesync.tasks.states import RESTING
 
+#: A task waits, spelled so that rows are found by what else is asked (their id, image or mark) and not among all that
+#: wait: SQLite, which counts no rows, would as soon take the state's index.
+WAITS_AMONG_FEW = sa.func.coalesce(tasks.c.state, "") == TaskState.WAITING.value
 _REASON_CHARACTERS = 1024
 _PAIRS_PER_SELECT = 400
 

@@ -51,8 +51,7 @@ def start_dying(server: Several, moment: str) -> subprocess.Popen[bytes]:
     return dying
 
 
-@pytest.mark.parametrize("moment", [pytest.param(moment, marks=pytest.mark.full if moment == "before-commit" else ())
-                                    for moment in MOMENTS])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_around_the_commit(server: Several, cloud: FakeCloud, moment: str) -> None:
     [image_id] = image_ids(1)
     dying = start_dying(server, moment)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,16 +24,7 @@ from tests.fixtures.faulty_proxy import serving
 from tests.fixtures.images import ImagesOf
 from tests.fixtures.keystone_admin import KeystoneAdmin
 from tests.fixtures.main_job import MainJob, assert_no_secrets
-from tests.fixtures.takeover import SAVING_SECONDS, HeldRegion, HoldingProxy
-
-#: What is held must not be given up by anybody's patience, and nobody but the tests asks for anything.
-_OPTIONS: Mapping[str, Mapping[str, object]] = {
-    "DEFAULT": {"catalog_refresh_seconds": 1, "replica_saving_timeout_seconds": SAVING_SECONDS,
-                "reconcile_at_start": False},
-    "keystone": {"read_timeout_seconds": 120},
-    "transfer": {"idle_timeout_seconds": 120, "tee_stall_seconds": 120},
-    "worker": {"max_tasks": 64, "max_tasks_per_region": 64},
-}
+from tests.fixtures.takeover import OPTIONS, HeldRegion, HoldingProxy
 
 
 @pytest.fixture(scope="package", params=BACKENDS)
@@ -81,8 +72,8 @@ def servers(lab: Lab, proxy: HoldingProxy) -> Iterator[list[SyncServer]]:
     """The first one alone, through the proxy, and the second one to be brought up. All is well again afterwards."""
     first, second = lab.servers
     for server in lab.servers:
-        server.overrides = {section: {**SERVER_OPTIONS.get(section, {}), **_OPTIONS.get(section, {})}
-                            for section in SERVER_OPTIONS.keys() | _OPTIONS.keys()}
+        server.overrides = {section: {**SERVER_OPTIONS.get(section, {}), **OPTIONS.get(section, {})}
+                            for section in SERVER_OPTIONS.keys() | OPTIONS.keys()}
     second.stop()
     first.bring_up()
     yield [first, second]
