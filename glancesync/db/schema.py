@@ -157,7 +157,8 @@ replicas = sa.Table(
 facts = sa.Table(
     "facts", metadata,
     sa.Column("name", _exact(64), primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),  # JSON
+    # JSON; one names every region with a time, and MariaDB's TEXT ends at 64 KiB.
+    sa.Column("value", sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"), nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
 )
 
@@ -299,6 +300,7 @@ chores = sa.Table(
     sa.Column("began_at", sa.Double),
     sa.Column("ended_at", sa.Double),
     sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("turns", sa.BigInteger, nullable=False, server_default="0"),  # raised by whoever makes others wait
 )
 
 attempts = sa.Table(
