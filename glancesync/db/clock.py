@@ -35,7 +35,8 @@ def _postgresql(element: Any, compiler: Any, **_kwargs: Any) -> str:
 @compiles(database_now, "mysql")
 @compiles(database_now, "mariadb")
 def _mysql(element: Any, compiler: Any, **_kwargs: Any) -> str:
-    return "(UNIX_TIMESTAMP(NOW(6)) + 0e0)"
+    # Not UNIX_TIMESTAMP(NOW(6)): that goes by the session's local time, of which an hour comes twice a year.
+    return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1e6)"
 
 
 #: Built once: each of the queue's transactions asks, and building it takes longer than running it.

@@ -159,7 +159,7 @@ replicas = sa.Table(
 facts = sa.Table(
     "facts", metadata,
     sa.Column("name", _exact(64), primary_key=True),
-    sa.Column("value", _LONG, nullable=False),  # JSON
+    sa.Column("value", _LONG, nullable=False),  # JSON; one names every region with a time
     sa.Column("updated_at", sa.Double, nullable=False),
 )
 
@@ -301,6 +301,7 @@ chores = sa.Table(
     sa.Column("began_at", sa.Double),
     sa.Column("ended_at", sa.Double),
     sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("turns", sa.BigInteger, nullable=False, server_default="0"),  # raised by whoever makes others wait
 )
 
 attempts = sa.Table(

@@ -22,8 +22,8 @@ from glancesync.sync.context import SyncContext
 from glancesync.sync.converge import Converger
 from glancesync.sync.findings import Finding, PassReport
 from glancesync.sync.reconcile import Reconciler
-from glancesync.sync.records import new_pass_id
 from glancesync.sync.rotation import Turns
+from glancesync.sync.two_passes import new_pass_id
 from glancesync.tasks.chores import confirm
 
 LOG = logging.getLogger(__name__)

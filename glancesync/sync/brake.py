@@ -19,10 +19,10 @@ from glancesync.conf.deletion import DeletionSettings
 from glancesync.db.engine import Database
 from glancesync.db.schema import deletions
 from glancesync.exceptions import DeletionHeldError
-from glancesync.sync.facts import find_fact, set_fact
+from glancesync.sync.facts import find_fact, set_fact, take_turn
 
 LOG = logging.getLogger(__name__)
-_LATCH, _RELEASED = "deletion_latch", "deletion_released_at"
+_LATCH, _RELEASED, _TURN = "deletion_latch", "deletion_released_at", "deletion_turn"
 #: How long a run that met the brake stays away.
 HELD_SECONDS = 60.0
 
@@ -58,6 +58,7 @@ class Brake:
         now = self._clock.now()
 
         def work(connection: sa.Connection) -> tuple[dict[str, Any] | None, bool]:
+            take_turn(connection, _TURN, now)  # two that counted the same window would fill its last place twice
             latch: dict[str, Any] | None = find_fact(connection, _LATCH)
             if latch is not None or _is_reserved(connection, deletion):
                 return latch, False
@@ -96,6 +97,7 @@ class Brake:
         now = self._clock.now()
 
         def work(connection: sa.Connection) -> bool:
+            take_turn(connection, _TURN, now)
             held = find_fact(connection, _LATCH) is not None
             set_fact(connection, _LATCH, None, now)
             set_fact(connection, _RELEASED, now, now)

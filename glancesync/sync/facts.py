@@ -28,6 +28,14 @@ def set_fact(connection: sa.Connection, name: str, value: Any, now: float) -> No
         connection.execute(sa.insert(facts).values(name=name, **columns))
 
 
+def take_turn(connection: sa.Connection, name: str, now: float) -> None:
+    """Whoever else takes the turn of that name waits for the end of the transaction, and then sees what was written in
+    it. Written, not only locked: one node of a Galera cluster does not see another's locks."""
+    columns = {"value": "null", "updated_at": now}
+    if not connection.execute(sa.update(facts).where(facts.c.name == name).values(**columns)).rowcount:
+        connection.execute(sa.insert(facts).values(name=name, **columns))
+
+
 def write_guard(connection: sa.Connection, region: str, columns: Mapping[str, Any]) -> None:
     """Set columns of the region's row, which is made when there is none."""
     if not connection.execute(sa.update(region_guards).where(region_guards.c.region == region)

@@ -6,7 +6,6 @@ Rows are per (image, region); only the run that holds the pair's task writes its
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,11 +31,6 @@ from glancesync.sync.locations import Locations, find_located
 from glancesync.sync.rows import pair_is, to_columns, to_record, to_removal
 from glancesync.sync.sources import Held
 from glancesync.sync.two_passes import TwoPasses
-
-
-def new_pass_id(now: float) -> str:
-    """A name for a comparison that begins now; names sort by the time of their beginning."""
-    return f"{int(now * 1000):012x}{uuid.uuid4().hex[:20]}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ One page that lacks an image, or one wrong answer of Keystone, deletes nothing.
 """
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,6 +20,16 @@ from glancesync.db.engine import Database
 from glancesync.db.schema import replicas
 from glancesync.model.replica import ReplicaState
 from glancesync.sync.rows import pair_is
+
+
+def new_pass_id(now: float) -> str:
+    """A name for a comparison that begins now; names sort by the time of their beginning."""
+    return f"{int(now * 1000):012x}{uuid.uuid4().hex[:20]}"
+
+
+def began_at(pass_id: str) -> float:
+    """When the comparison of that name began, to the millisecond."""
+    return int(pass_id[:12], 16) / 1000
 
 
 class TwoPasses:
@@ -52,6 +63,8 @@ class TwoPasses:
         (image id, region) of those that are confirmed, at most `limit`: those first that were looked at longest ago,
         for some stay for ever. `first(connection)` in the same transaction: what it raises has nothing confirmed."""
         now, here = self._clock.now(), replicas.c.region.in_(regions)
+        # By when it began: a comparison that ends late may have looked when the one before did.
+        before = began_at(pass_id) - confirm_seconds
         found = sa.and_(self._pass == pass_id, here)
 
         def work(connection: sa.Connection) -> list[tuple[str, str]]:
@@ -59,7 +72,7 @@ class TwoPasses:
             connection.execute(sa.update(replicas).where(here, self._pass < pass_id, self._spared).values(self.ended))
             connection.execute(sa.update(replicas).where(found, self._since.is_(None)).values({self._since.name: now}))
             connection.execute(sa.update(replicas).where(
-                found, self._confirmed.is_(None), self._since <= now - confirm_seconds, self._since < now).values(
+                found, self._confirmed.is_(None), self._since <= before).values(
                     {self._confirmed.name: now}))
             return [(row.image_id, row.region) for row in connection.execute(
                 sa.select(replicas.c.image_id, replicas.c.region).where(found, self._confirmed.is_not(None))

@@ -17,8 +17,9 @@ from glancesync.exceptions import DeletionHeldError
 from glancesync.model.server import ServerIdentity
 from glancesync.service.servers import Presence, list_servers
 from glancesync.sync.brake import Brake, Deletion
-from glancesync.sync.records import ReplicaRecords, new_pass_id
+from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.rows import ensure_rows
+from glancesync.sync.two_passes import new_pass_id
 from tests.fixtures.queues import new_pairs
 
 pytest_plugins = ["tests.fixtures.queues"]

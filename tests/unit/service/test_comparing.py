@@ -17,6 +17,7 @@ from glancesync.model.replica import Origin, ReplicaState
 from glancesync.service import comparisons
 from glancesync.service.timers import ReconcileChore
 from glancesync.sync.findings import PassReport
+from glancesync.sync.two_passes import new_pass_id
 from tests.fixtures.memory_cloud import MemoryCloud
 
 
@@ -120,15 +121,15 @@ def test_keystone_is_not_asked_while_the_database_is_locked(cloud, monkeypatch):
 
 
 def test_replicas_that_are_kept_for_ever_do_not_hold_up_the_others(cloud):
-    ids = sorted(str(uuid.uuid4()) for _ in range(5))
+    pass_id, ids = new_pass_id(cloud.clock.now()), sorted(str(uuid.uuid4()) for _ in range(5))
     for image_id in ids:
-        cloud.records.update(image_id, "Two", origin=Origin.ADOPTED, replica_id=image_id, missing_pass="pass",
+        cloud.records.update(image_id, "Two", origin=Origin.ADOPTED, replica_id=image_id, missing_pass=pass_id,
                              state=ReplicaState.SOURCE_MISSING, missing_since=1.0, missing_confirmed_at=2.0)
         cloud.clock.advance(1)
     seen = set()
     for _ in range(3):
         cloud.clock.advance(1)
-        for image_id, region in cloud.records.missing.settle("pass", ["Two"], confirm_seconds=100, limit=2):
+        for image_id, region in cloud.records.missing.settle(pass_id, ["Two"], confirm_seconds=100, limit=2):
             seen.add(image_id)
             cloud.records.update(image_id, region, reason="looked at")
     assert seen == set(ids)

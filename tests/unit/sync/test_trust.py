@@ -14,8 +14,8 @@ from glancesync.model.replica import Origin, Removal, ReplicaRecord, ReplicaStat
 from glancesync.regions.memory import MemoryRegion
 from glancesync.sync.brake import Deletion
 from glancesync.sync.guard import Trust, fell_too_far, judge_deletion
-from glancesync.sync.records import new_pass_id
 from glancesync.sync.trust import CANARY_NAME, MARK_PROPERTY
+from glancesync.sync.two_passes import new_pass_id
 from tests.fixtures.memory_cloud import SERVICE, MemoryCloud
 
 REMOVAL = Removal(image_id="i", removed_at=1.0, event_id="e")

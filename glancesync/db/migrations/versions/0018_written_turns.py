@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Room for JSON beyond the 64 KiB that a TEXT of MariaDB holds: facts of thousands of regions, long properties."""
+"""Turns that are written, so that a Galera cluster sees them, and room on MariaDB for JSON beyond a TEXT's 64 KiB."""
 from __future__ import annotations
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("chores", sa.Column("turns", sa.BigInteger, nullable=False, server_default="0"))
     if op.get_bind().dialect.name not in ("mysql", "mariadb"):
         return  # a text has no end there
     for table, column, nullable in (("facts", "value", False), ("replicas", "differences", True)):
