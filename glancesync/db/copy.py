@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glancesync.db.clock import now
-from glancesync.db.engine import Database
+from glancesync.db.engine import Database, endure
 from glancesync.db.schema import facts, metadata, servers
 from glancesync.exceptions import StateConflictError
 
@@ -33,6 +33,7 @@ def copy_database(old: Database, new: Database, *, told: Told = lambda *_: None)
     new.open()
 
     def work(reader: sa.Connection) -> dict[str, int]:
+        endure(reader)
         _refuse_living(reader)
         return new.run(_take, reader, told)
 
@@ -40,6 +41,7 @@ def copy_database(old: Database, new: Database, *, told: Told = lambda *_: None)
 
 
 def _take(writer: sa.Connection, reader: sa.Connection, told: Told) -> dict[str, int]:
+    endure(writer)
     for table in _tables():
         if table is not facts and writer.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
             raise StateConflictError(f"the new database is not empty: {table.name} has rows; give an empty one")

@@ -98,8 +98,8 @@ def after_failure(breaker: Breaker, settings: BreakerSettings, now: float, *, re
     """A probe, or a run, failed by the region's fault. `retry_after_seconds`: what the region asked for."""
     asked = min(max(retry_after_seconds or 0.0, 0.0), LONGEST_RETRY_AFTER_SECONDS)
     failed = replace(breaker, failures=breaker.failures + 1, reason=reason)
-    if not settings.failures:
-        return failed
+    if not settings.failures:  # also one that was opened before an operator switched breakers off
+        return Breaker(failures=failed.failures, reason=reason)
     if breaker.state is BreakerState.OPEN and not probe:
         return replace(failed, next_probe_at=max(breaker.next_probe_at or now, now + asked))
     if breaker.state is BreakerState.CLOSED and failed.failures < settings.failures and not asked:

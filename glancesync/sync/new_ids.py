@@ -18,11 +18,12 @@ from glancesync.conf.sync import SyncSettings
 from glancesync.db.engine import Database
 from glancesync.db.schema import new_ids, region_guards
 from glancesync.exceptions import NewIdsHeldError
-from glancesync.sync.facts import write_guard
+from glancesync.sync.facts import take_turn, write_guard
 
 LOG = logging.getLogger(__name__)
 #: How long a run that met the brake stays away.
 HELD_SECONDS = 60.0
+_TURN = "new_ids_turn"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class NewIdBrake:
         now = self._clock.now()
 
         def work(connection: sa.Connection) -> tuple[str | None, bool]:
+            take_turn(connection, _TURN, now)  # two that counted the same window would fill its last place twice
             row = connection.execute(_guard(move.region)).first()
             if row is not None and row.held_at is not None:
                 return _sentence(move.region, row.held_count, row.held_at), False
@@ -73,6 +75,7 @@ class NewIdBrake:
         now = self._clock.now()
 
         def work(connection: sa.Connection) -> bool:
+            take_turn(connection, _TURN, now)
             row = connection.execute(_guard(region)).first()
             write_guard(connection, region, {"held_at": None, "held_count": None, "released_at": now})
             return row is not None and row.held_at is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,21 +13,29 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from oslo_db.exception import DBError
 
 from glancesync.clock import SystemClock
 from glancesync.conf.deletion import DeletionSettings
+from glancesync.conf.sync import SyncSettings
+from glancesync.db import engine
 from glancesync.db.engine import Database, database_now
-from glancesync.db.schema import chores
-from glancesync.exceptions import DeletionHeldError
+from glancesync.db.schema import chores, tasks
+from glancesync.exceptions import DeletionHeldError, NewIdsHeldError
 from glancesync.model.chore import FILL, RECONCILE
+from glancesync.model.task import Trigger
 from glancesync.sync.brake import Brake, Deletion
 from glancesync.sync.facts import find_fact, set_fact
+from glancesync.sync.new_ids import NewId, NewIdBrake
 from glancesync.sync.records import ReplicaRecords
 from glancesync.sync.rows import ensure_rows
 from glancesync.sync.two_passes import new_pass_id
 from glancesync.tasks import chores as chore_rows
+from glancesync.tasks.queue import TaskQueue
 from tests.fixtures.databases import PrivateMariadb, Servers
-from tests.fixtures.queues import new_pairs
+from tests.fixtures.memory_cloud import SYNC
+from tests.fixtures.polling import eventually
+from tests.fixtures.queues import SETTINGS, new_pairs, new_queue, pass_time, unlimited
 
 pytest_plugins = ["tests.fixtures.queues"]
 SERVERS, DELETIONS, ALLOWED = 4, 24, 10
@@ -63,6 +72,84 @@ def test_deletions_at_once_are_no_more_than_allowed(database: Database, others: 
         assert brakes[0].latch() is not None
         brakes[0].release()
         database.run(lambda connection: connection.execute(sa.text("DELETE FROM deletions")) and None)
+
+
+def test_new_ids_at_once_are_no_more_than_allowed(database: Database, others: list[Database]) -> None:
+    barrier = threading.Barrier(SERVERS)
+    settings = SyncSettings(**{**SYNC, "max_new_ids": ALLOWED, "max_new_ids_window_seconds": 3600})  # type: ignore[arg-type]
+    brakes = [NewIdBrake(database=each, settings=settings, clock=SystemClock()) for each in others]
+
+    def reserve(number: int) -> int:
+        barrier.wait()
+        allowed = 0
+        for each in range(number, DELETIONS, SERVERS):
+            try:
+                brakes[number].reserve(NewId(image_id=f"i{each}", region="R1", old_id=f"i{each}", new_id=f"n{each}",
+                                             reason="burned"))
+                allowed += 1
+            except NewIdsHeldError:
+                pass
+        return allowed
+
+    for _ in range(5):
+        with ThreadPoolExecutor(SERVERS) as pool:
+            assert sum(pool.map(reserve, range(SERVERS))) == ALLOWED
+        assert brakes[0].release("R1")
+        database.run(lambda connection: connection.execute(sa.text("DELETE FROM new_ids")) and None)
+
+
+@pytest.fixture
+def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """Another server's connections, of which a transaction may stand still for a second."""
+    if database.is_sqlite:
+        pytest.skip("the file of a process that stands still is no one else's")
+    monkeypatch.setattr(engine, "_IDLE_SECONDS", 1)
+    made = Database(database._url.render_as_string(hide_password=False))
+    yield made
+    made.close()
+
+
+def test_who_stands_still_in_a_transaction_holds_up_others_for_a_moment(
+        database: Database, impatient: Database, other: TaskQueue) -> None:
+    """As a server that was stopped, or whose host lost its power, right after it locked its task's row."""
+    [pair] = new_pairs(1, "R1")
+    dying = new_queue(impatient, "dying")
+    [task] = dying.submit([pair], trigger=Trigger.EVENT)
+    assert dying.claim(unlimited, 1)
+    pass_time(database, SETTINGS.lease_seconds + 1)
+    locked, looked = threading.Event(), threading.Event()
+
+    def stand_still() -> None:
+        assert impatient._engine is not None
+        with impatient._engine.connect() as connection:
+            connection.execute(sa.update(tasks).values(step="so far"))
+            locked.set()
+            looked.wait(30)
+            with pytest.raises((sa.exc.DBAPIError, DBError)):
+                connection.execute(sa.update(tasks).values(step="further"))
+
+    with ThreadPoolExecutor(1) as pool:
+        standing = pool.submit(stand_still)
+        assert locked.wait(10)
+        try:
+            assert other.sweep() == []
+            eventually(lambda: [each.id for each in other.sweep()] == [task.id], 10)
+        finally:
+            looked.set()
+        standing.result()
+    assert database.read(lambda connection: connection.scalar(sa.select(tasks.c.step))) is None
+
+
+def test_who_stood_still_in_a_transaction_does_it_again(impatient: Database) -> None:
+    pauses = [2.0, 0.0]
+
+    def work(connection: sa.Connection) -> None:
+        set_fact(connection, "slow", len(pauses), 1.0)
+        time.sleep(pauses.pop(0))
+        set_fact(connection, "slow", len(pauses), 2.0)
+
+    impatient.run(work)
+    assert impatient.read(find_fact, "slow") == 0
 
 
 class Hands:

@@ -94,6 +94,12 @@ def test_never_opens_where_it_is_off() -> None:
     assert breaker.state is BreakerState.CLOSED
 
 
+def test_one_that_was_open_when_it_was_switched_off_closes() -> None:
+    off = BreakerSettings(failures=0)
+    breaker = Breaker(state=BreakerState.OPEN, since=1, failures=9, pauses=3, next_probe_at=5, reason="no")
+    assert after_failure(breaker, off, 6, reason="no", probe=True).state is BreakerState.CLOSED
+
+
 @pytest.mark.parametrize(("error", "verdict"), [
     (None, Verdict.WELL),
     (exc.RegionUnavailableError("x"), Verdict.FAILED), (exc.RegionBusyError("x"), Verdict.FAILED),
