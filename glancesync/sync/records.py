@@ -25,12 +25,15 @@ from glancesync.model.replica import (
     ReplicaRecord,
     ReplicaState,
 )
+from glancesync.model.text import storable
 from glancesync.sync.attempts import Attempts
 from glancesync.sync.births import Births, find_birth
 from glancesync.sync.locations import Locations, find_located
 from glancesync.sync.rows import pair_is, to_columns, to_record, to_removal
 from glancesync.sync.sources import Held
 from glancesync.sync.two_passes import TwoPasses
+
+_NAME_CHARACTERS = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +96,9 @@ class ReplicaRecords:
 
     def note_image(self, image: Image, *, now: float) -> None:
         """Keep what the API shows of an image; written only when it changed."""
-        shown = {"name": image.name, "owner": image.owner, "visibility": image.visibility, "status": image.status,
-                 "size": image.size, "updated_at": image.updated_at}
+        shown = {"name": image.name and storable(image.name)[:_NAME_CHARACTERS], "owner": image.owner,
+                 "visibility": image.visibility, "status": image.status, "size": image.size,
+                 "updated_at": image.updated_at}
 
         def work(connection: sa.Connection) -> None:
             row = connection.execute(sa.select(images).where(images.c.image_id == image.id)).mappings().first()

@@ -20,6 +20,7 @@ from glancesync.model.replica import (
     ReplicaState,
     StrangerBytes,
 )
+from glancesync.model.text import storable
 
 #: Characters of a reason that are kept.
 REASON_LIMIT = 1000
@@ -58,7 +59,7 @@ def to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
             found["digest_algorithm"] = value.algorithm if value else None
             found["digest_value"] = value.value if value else None
         elif isinstance(value, str) and name == "reason":
-            found[name] = value[:REASON_LIMIT]
+            found[name] = storable(value)[:REASON_LIMIT]
         else:
             found[name] = value.value if isinstance(value, enum.Enum) else value
     return found

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from glancesync.db.schema import runs, tasks
 from glancesync.model.task import Pair, Run, RunOutcome, Submission, Task, TaskState, Trigger
+from glancesync.model.text import storable
 from glancesync.tasks.states import RESTING
 
 #: A task waits, spelled so that rows are found by what else is asked (their id, image or mark) and not among all that
@@ -124,4 +125,5 @@ def add_run(connection: sa.Connection, task: Task, at: float, outcome: RunOutcom
 
 def shorten(reason: str) -> str:
     """A sentence that fits its column."""
+    reason = storable(reason)
     return reason if len(reason) <= _REASON_CHARACTERS else reason[:_REASON_CHARACTERS - 3] + "..."

@@ -107,6 +107,14 @@ class Runner:
             return self.guard(f"run task {handle.task.id}", self._run, handle)
 
     def _record(self, handle: TaskHandle, result: Outcome | Exception) -> Task | Exception | None:
+        settled = self._record_as(handle, result)
+        if not isinstance(settled, Exception) or isinstance(settled, LeaseLostError):
+            return settled
+        # Its words do not fit the database, say. Unrecorded it would be held, and its lease renewed, for ever.
+        return self._record_as(handle, GlanceSyncError("how the run ended could not be written down; this server's log "
+                                                       "tells more"))
+
+    def _record_as(self, handle: TaskHandle, result: Outcome | Exception) -> Task | Exception | None:
         """Write down how it ended, however long the database is away: the work is done, and still leased or lost."""
         while True:
             settled = self.guard(f"record task {handle.task.id}", self._settle, handle, result)

@@ -14,6 +14,7 @@ from glancesync.conf.worker import WorkerSettings
 from glancesync.db.engine import Database
 from glancesync.db.fence import unfenced
 from glancesync.exceptions import (
+    GlanceSyncError,
     LeaseLostError,
     NotReadyError,
     RegionForbiddenError,
@@ -314,6 +315,25 @@ def test_the_end_is_recorded_when_the_database_is_back(bench: Bench) -> None:
     bench.queue = Flaky(bench.database, "one/1", SETTINGS)
     bench.run_one(lambda _handle: DONE)
     assert bench.only_task().state is TaskState.DONE
+
+
+def test_an_end_that_cannot_be_written_down_does_not_hold_the_task_for_ever(bench: Bench) -> None:
+    bench.run_one(lambda _handle: Outcome(code="in_sync", reason="moved what no column holds", bytes_moved=2**70))
+    task = bench.only_task()
+    assert (task.state, task.owner, task.attempts) == (TaskState.WAITING, None, 1)
+    assert task.reason is not None
+    assert "could not be written down" in task.reason
+    assert bench.queue.heartbeat().lost == frozenset()
+
+
+@pytest.mark.parametrize("words", ["an answer with \x00 in it", "an answer with \ud800 in it"])
+def test_what_no_database_takes_is_shown_in_the_reason(bench: Bench, words: str) -> None:
+    def run(_handle: TaskHandle) -> Outcome:
+        raise GlanceSyncError(words)
+
+    bench.run_one(run)
+    reason = bench.only_task().reason
+    assert reason in ("an answer with \\x00 in it", "an answer with \\ud800 in it")
 
 
 def test_stop_hands_back_what_does_not_end_in_time(bench: Bench) -> None:
