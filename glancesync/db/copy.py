@@ -13,7 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from glancesync.db.clock import now
-from glancesync.db.engine import Database, endure
+from glancesync.db.connections import endure
+from glancesync.db.engine import Database
 from glancesync.db.schema import facts, metadata, servers
 from glancesync.exceptions import StateConflictError
 

@@ -7,18 +7,14 @@ native thread, one at a time, because its lock waits would stop every green thre
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from oslo_db import api as oslo_db_api
-from oslo_db.sqlalchemy import exc_filters
-from sqlalchemy import event
-from sqlalchemy.pool import NullPool, StaticPool
 
 from glancesync.concurrency import BlockingCalls
-from glancesync.db import compat, errors, fence, migrate
+from glancesync.db import compat, connections, errors, fence, migrate
 from glancesync.db.clock import database_now, now
 from glancesync.exceptions import ConfigurationError, NotReadyError
 
@@ -28,11 +24,6 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 Work = Callable[Concatenate[sa.Connection, P], Result]
 
-_BUSY_TIMEOUT_MS = 5000
-_READ_ONLY = "glancesync_read_only"
-#: A server that stands still in a transaction, or whose host is gone without a word, would keep what it locked for as
-#: long as its connection seems to live: two hours by TCP. No work of ours pauses so long between two statements.
-_IDLE_SECONDS = 15
 
 
 class Database:
@@ -122,7 +113,7 @@ class Database:
         # The engine's pool has green locks, which native threads must not contend for: this one has no pool. The
         # drivers wait by a hub that eventlet makes for the thread.
         if self._engine_beside is None:
-            self._engine_beside = _create_server_engine(self._url, pool=False)
+            self._engine_beside = connections.server_engine(self._url, pool=False)
         return self._once(self._engine_beside, False, work, args, kwargs)
 
     def _retried(self, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
@@ -143,7 +134,8 @@ class Database:
 
     def _transaction(self, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
         if self._engine is None:
-            self._engine = _create_sqlite_engine(self._url) if self.is_sqlite else _create_server_engine(self._url)
+            new_engine = connections.sqlite_engine if self.is_sqlite else connections.server_engine
+            self._engine = new_engine(self._url)
         try:
             return self._once(self._engine, read_only, work, args, kwargs)
         except errors.DuplicateError:
@@ -153,13 +145,9 @@ class Database:
 
     def _once(self, engine: sa.Engine, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
         with engine.connect() as connection:
-            connection = connection.execution_options(**{_READ_ONLY: read_only})
+            connection = connection.execution_options(**{connections.READ_ONLY: read_only})
             with connection.begin():
                 return work(connection, *args, **kwargs)
-
-
-_POOL: Mapping[str, Any] = {"pool_pre_ping": True, "pool_recycle": 3600, "pool_size": 10, "max_overflow": 20,
-                            "pool_timeout": 30}
 
 
 def _checked(check: fence.Check, work: Callable[..., Result]) -> Callable[..., Result]:
@@ -178,78 +166,3 @@ def _directly(function: Callable[..., Result], *args: Any) -> Result:
 _with_retries = oslo_db_api.wrap_db_retry(
     max_retries=4, retry_interval=0.2, inc_retry_interval=True, max_retry_interval=3, jitter=True,
     retry_on_disconnect=True, retry_on_deadlock=True, exception_checker=errors.may_pass)
-
-
-def _create_server_engine(url: sa.URL, *, pool: bool = True) -> sa.Engine:
-    if url.get_backend_name() in ("mysql", "mariadb"):
-        url = url.update_query_dict({"charset": "utf8mb4"})
-    try:
-        engine = sa.create_engine(url, isolation_level="READ COMMITTED", hide_parameters=True,
-                                  **(_POOL if pool else {"poolclass": NullPool}))
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"[database] connection names {url.drivername}, whose Python module {error.name} is "
-                                 "not installed: pip install it beside this program") from error
-    exc_filters.register_engine(engine)
-    if engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", _prepare_postgresql)
-    else:
-        event.listen(engine, "connect", _prepare_mariadb)
-    return engine
-
-
-def _prepare_postgresql(connection: Any, _record: Any) -> None:
-    # The planner thinks a claim's recursion costly, and compiles it for 20 ms each time; without, it takes 1 ms.
-    with connection.cursor() as cursor:
-        cursor.execute("SET jit = off")
-        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
-    connection.commit()
-
-
-def _prepare_mariadb(connection: Any, _record: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT VERSION()")
-        if "mariadb" in str(cursor.fetchone()[0]).lower():  # MySQL has nothing like it
-            cursor.execute(f"SET SESSION idle_transaction_timeout = {_IDLE_SECONDS}")
-
-
-def endure(connection: sa.Connection) -> None:
-    """Let the transaction stand still for as long as another database takes; for work that nobody waits for."""
-    match connection.dialect.name, getattr(connection.dialect, "is_mariadb", False):
-        case "postgresql", _:
-            connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        case _, True:
-            connection.execute(sa.text("SET SESSION idle_transaction_timeout = 0"))
-
-
-def _create_sqlite_engine(url: sa.URL) -> sa.Engine:
-    if url.database and url.database != ":memory:":
-        _create_private(url.database)
-    engine = sa.create_engine(url, poolclass=StaticPool, hide_parameters=True,
-                              connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
-    exc_filters.register_engine(engine)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _create_private(path: str) -> None:
-    """The file holds who may see which image: its owner's eyes only. SQLite gives the same mode to -wal and -shm."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if os.fstat(descriptor).st_mode & 0o077:
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions by itself
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A transaction that reads first and then writes fails at once when another process wrote in between.
-    read_only = connection.get_execution_options().get(_READ_ONLY)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

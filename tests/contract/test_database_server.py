@@ -2,6 +2,7 @@
 """The engine and its migrations on real database servers. SQLite's part is tests/unit/db/test_engine.py."""
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from alembic.migration import MigrationContext
 from oslo_db import exception as oslo_db_exception
 
 from glancesync.db import migrate
+from glancesync.db.connections import server_engine
 from glancesync.db.engine import Database, now
 from glancesync.db.schema import facts, metadata, regions, replicas
 from glancesync.exceptions import NotReadyError
@@ -80,6 +82,23 @@ def _upgrade_to(connection: sa.Connection, revision: str) -> None:
     settings = migrate.config()
     settings.attributes["connection"] = connection
     command.upgrade(settings, revision)
+
+
+def test_a_host_that_is_gone_without_a_word_is_noticed(url: str, backend: str) -> None:
+    """Each connection asks after 10 s of silence, and gives up after 25."""
+    engine = server_engine(sa.make_url(url))
+    with engine.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        if backend == "postgresql":
+            told = driver.get_dsn_parameters()  # it is reached by a socket file here
+            assert (told["keepalives_idle"], told["tcp_user_timeout"]) == ("10", "25000")
+        else:
+            own = driver._sock
+            assert [own.getsockopt(socket.IPPROTO_TCP, option) for option in (
+                socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)] \
+                == [10, 5, 3, 25000]
+            assert own.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    engine.dispose()
 
 
 def test_an_error_rolls_back(database: Database) -> None:

@@ -18,7 +18,7 @@ from oslo_db.exception import DBError
 from glancesync.clock import SystemClock
 from glancesync.conf.deletion import DeletionSettings
 from glancesync.conf.sync import SyncSettings
-from glancesync.db import engine
+from glancesync.db import connections
 from glancesync.db.engine import Database, database_now
 from glancesync.db.schema import chores, tasks
 from glancesync.exceptions import DeletionHeldError, NewIdsHeldError
@@ -103,7 +103,7 @@ def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[D
     """Another server's connections, of which a transaction may stand still for a second."""
     if database.is_sqlite:
         pytest.skip("the file of a process that stands still is no one else's")
-    monkeypatch.setattr(engine, "_IDLE_SECONDS", 1)
+    monkeypatch.setattr(connections, "_IDLE_SECONDS", 1)
     made = Database(database._url.render_as_string(hide_password=False))
     yield made
     made.close()

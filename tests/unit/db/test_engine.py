@@ -13,8 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from oslo_db import exception as oslo_db_exception
 
-from glancesync.db import engine as engine_module
-from glancesync.db import migrate
+from glancesync.db import connections, migrate
 from glancesync.db.engine import Database, now
 from glancesync.db.schema import metadata, regions
 from glancesync.exceptions import ConfigurationError, NotReadyError
@@ -112,7 +111,7 @@ def test_a_deadlock_is_tried_again(database: Database, monkeypatch: pytest.Monke
 
 def test_another_programs_lock_is_named(path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oslo_db.api.time.sleep", lambda _seconds: None)
-    monkeypatch.setattr(engine_module, "_BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr(connections, "_BUSY_TIMEOUT_MS", 1)
     database.close()
     with sqlite3.connect(path, isolation_level=None) as blocker:
         blocker.execute("BEGIN IMMEDIATE")
