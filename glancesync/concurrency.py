@@ -236,6 +236,13 @@ def take_socket(descriptor: int) -> socket.socket:
     return taken
 
 
+def send_at_once(connection: socket.socket, data: bytes) -> None:
+    """Never waits. Raises OSError, BlockingIOError among them: a green `send` waits whatever flags it is given, and
+    fails with RuntimeError where another green thread waits for the same socket."""
+    native: socket.socket = connection.fd if isinstance(connection, eventlet.greenio.GreenSocket) else connection
+    native.send(data, socket.MSG_DONTWAIT)
+
+
 def _create_native_lock(handler: logging.Handler) -> None:
     handler.lock = _native_threading.RLock()
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from glancesync.clock import Clock
+from glancesync.concurrency import send_at_once
 from glancesync.exceptions import GlanceSyncError
 from glancesync.service.feed import Listener, end_listener
 
@@ -41,7 +42,7 @@ class SharedBell:
         has enough to ring for already."""
         if self._ours is not None:
             with contextlib.suppress(OSError):
-                self._ours.send(_RING, socket.MSG_DONTWAIT)
+                send_at_once(self._ours, _RING)
 
     def run_forever(self) -> None:
         """One ringer after the other."""

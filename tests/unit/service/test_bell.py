@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from glancesync import concurrency
 from glancesync.clock import ManualClock
 from glancesync.service.bell import SharedBell
 
@@ -75,4 +76,17 @@ def test_a_ringer_that_takes_nothing_holds_nobody_up(monkeypatch: pytest.MonkeyP
             bell.ring()
         assert time.monotonic() - began < 30
         assert theirs.recv(1) == b"r"
+    bell.ring()  # its socket is closed
+
+
+def test_a_ringer_that_takes_nothing_holds_no_green_thread_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    native, theirs = socket.socketpair()
+    bell = new_bell(Ringer(), [])
+    with theirs, concurrency.take_socket(native.detach()) as ours:
+        monkeypatch.setattr(bell, "_ours", ours)
+        ringing = [concurrency.spawn(lambda: [bell.ring() for _ in range(2_000)]) for _ in range(2)]
+        with concurrency.Timeout(10):
+            for thread in ringing:
+                thread.wait()
+        assert len(theirs.recv(4096)) > 0
     bell.ring()  # its socket is closed
