@@ -7,7 +7,7 @@ green thread of its pool. It neither sends heartbeats nor gossips nor takes comm
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from glancesync.tasks.publications import Named, Publications
 LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
 _REFUSED_SECONDS = 3.0
+_LONGEST_ID, _FENCES = 64, 2**63
 #: These tell of each message; the engine tells of each run.
 _CHATTY = ("celery.worker.strategy", "celery.app.trace")
 
@@ -35,6 +36,20 @@ def _is_news(record: logging.LogRecord) -> bool:
     """Not that a broker which died did not get an acknowledgement: that it died is told, and the message is dropped
     when it comes again."""
     return not str(record.msg).startswith(("call_soon_ack", "Couldn't ack"))
+
+
+def read_name(arguments: Sequence[object]) -> Named | None:
+    """The task that a message names; None for what a database would refuse to look for (pure)."""
+    if len(arguments) != 2:
+        return None
+    task_id, fence = arguments
+    if not isinstance(task_id, str) or not 0 < len(task_id) <= _LONGEST_ID:
+        return None
+    if not (task_id.isascii() and task_id.isprintable()):
+        return None
+    if not isinstance(fence, int) or isinstance(fence, bool) or not 0 <= fence < _FENCES:
+        return None
+    return Named(task_id, fence)
 
 
 class Takes(Protocol):
@@ -49,7 +64,22 @@ class Takes(Protocol):
 
 
 class PatientConsumer(Consumer):  # type: ignore[misc]
-    """Celery tries a broker that refuses it (a wrong password, no such vhost) again at once, and for ever."""
+    """Celery tries a broker that refuses it (a wrong password, no such vhost) again at once, and for ever; and it ends
+    over a message whose headers or body it did not foresee, which the broker then gives to the next worker."""
+
+    def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
+        handle = super().create_task_handler(*args, **options)
+
+        def on_message(message: Any) -> None:
+            try:
+                handle(message)
+            except (*self.connection_errors, *self.channel_errors):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever Celery stumbles over
+                LOG.warning("a message that cannot be read was dropped: %s", type(error).__name__)
+                message.reject_log_error(LOG, self.connection_errors)
+
+        return on_message
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         LOG.error("the message broker refuses this worker, it is tried again: %s", inert(str(exc)))
@@ -95,12 +125,13 @@ class CeleryConsumer:
         """Take no more messages. What arrived and was not acknowledged goes back to the broker."""
         state.should_stop = 0  # looked at by Celery's loop, also while it waits for its broker
 
-    def _run(self, task_id: object, fence: object) -> None:
+    def _run(self, *arguments: object, **more: object) -> None:
         """What a message asks for. Who may write to the broker may write anything."""
-        if isinstance(task_id, str) and isinstance(fence, int):
-            self._engine.take(Named(task_id, fence))
-        else:
+        name = read_name(arguments)
+        if name is None or more:
             LOG.warning("a message that names no task was dropped")
+        else:
+            self._engine.take(name)
 
     def _look_forever(self) -> None:
         """Listen to queues that are new, and keep Celery's pool larger than what this worker may run."""
