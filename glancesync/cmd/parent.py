@@ -124,7 +124,8 @@ class Parent:
             forget_process(self._folder or Path(), pid)
             if self._signals:
                 LOG.info("process %d (pid %d) %s", child.number, pid, describe_end(status))
-                self._status = self._status or int(status != 0)
+                # One that was not loaded yet could not heed the signal, and had nothing to hand back.
+                self._status = self._status or int(status not in (0, -signal.SIGTERM))
             elif not self._served:
                 LOG.error("process %d (pid %d) %s before it served: the server ends", child.number, pid,
                           describe_end(status))

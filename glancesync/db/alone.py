@@ -24,10 +24,14 @@ class SoleUse:
         self._descriptor: int | None = None
 
     def take(self) -> None:
-        """Raises NotReadyError naming the file when another server works with it."""
+        """Raises NotReadyError naming the file when another server works with it, or it cannot be opened."""
         if self._path is None:
             return
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise NotReadyError(f"{self._path} cannot be opened: {error.strerror}; it lies beside the database and has "
+                                "to be this user's, like its folder") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

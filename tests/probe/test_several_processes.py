@@ -98,6 +98,15 @@ def test_killed_and_restarted_in_turn_under_load(start_cloud: StartCloud, new_se
     assert all(is_gone(pid) for pid in after)
 
 
+def test_a_stop_while_the_first_process_is_loaded(start_cloud: StartCloud, new_server: Callable[..., Several]) -> None:
+    """It cannot heed signals yet, so it dies of this one: a stop all the same, and no failure."""
+    server = new_server(start_cloud(regions=1, images=0))
+    daemon = server.start(wait=False)
+    daemon.wait_for("process 0 is started")
+    assert daemon.stop() == 0
+    assert "Traceback" not in daemon.log
+
+
 @pytest.mark.parametrize("second_signal", [pytest.param(False, marks=pytest.mark.full), True],
                          ids=["graceful", "at once"])
 def test_a_stop_under_load(start_cloud: StartCloud, new_server: Callable[..., Several], second_signal: bool) -> None:

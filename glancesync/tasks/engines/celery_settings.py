@@ -34,6 +34,8 @@ REQUIRED: Mapping[str, tuple[Any, str]] = {
     "task_time_limit": (None, "a copy may take hours; lease and stall time-outs end what hangs"),
     "task_soft_time_limit": (None, "a copy may take hours; lease and stall time-outs end what hangs"),
     "task_default_rate_limit": (None, "what is published has a free place"),
+    "task_annotations": (None, "they change each of these for the task itself"),
+    "task_queue_max_priority": (None, "servers and workers would declare a queue in two ways, which RabbitMQ refuses"),
     "task_serializer": ("json", "a message must not be able to hold code"),
     "accept_content": (["json"], "a message must not be able to hold code"),
     "result_backend": (None, "results are in the database"),
@@ -119,6 +121,9 @@ def _checked_url(url: str | None) -> str:
     try:
         parts = urlsplit(url)
         valid = bool(parts.hostname) and parts.port != 0
+        # What follows a / ? or # in a password is no part of the host; it would be logged as a vhost.
+        if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+            raise ValueError
     except ValueError:
         raise ConfigurationError("[celery] broker_url is no URL; in user and password write / @ : # % as %2F %40 %3A "
                                  "%23 %25") from None

@@ -22,3 +22,9 @@ def test_what_is_shared_is_not_locked():
     for url in ("sqlite://", "postgresql://nobody@nowhere/nothing"):
         SoleUse(url).take()
         SoleUse(url).take()
+
+
+def test_a_file_that_cannot_be_opened_is_told(tmp_path):
+    (tmp_path / "state.db.lock").mkdir()
+    with pytest.raises(NotReadyError, match="state.db.lock cannot be opened: Is a directory; .* this user's"):
+        SoleUse(f"sqlite:///{tmp_path}/state.db").take()

@@ -29,6 +29,7 @@ def test_the_url_and_everything_that_has_to_be() -> None:
     ("task_always_eager", "True"), ("worker_enable_remote_control", "true"), ("accept_content", '["pickle"]'),
     ("worker_prefetch_multiplier", "4"), ("broker_connection_max_retries", "100"), ("task_time_limit", "60"),
     ("worker_send_task_events", "true"), ("task_reject_on_worker_lost", "true"),
+    ("task_annotations", '{"*": {"acks_late": true}}'), ("task_queue_max_priority", "10"),
 ])
 def test_what_breaks_it_is_refused_with_the_reason(name: str, text: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} = .* is refused, it has to be .*: .{{10}}"):
@@ -65,6 +66,8 @@ def test_the_environment_decides_nothing(name: str) -> None:
     (None, "needs .celery. broker_url"), ("", "needs .celery. broker_url"),
     ("redis://:s3cret@broker:6379/0", "begins with redis://, allowed are amqp"), ("broker", "begins with nothing"),
     ("amqp://", "names no host"), ("amqp://sync:s3c/ret@broker:5672/", "is no URL"),
+    ("amqp://sync:12/s3cret@broker:5672/", "is no URL"), ("amqp://sync:12?s3cret@broker:5672/", "is no URL"),
+    ("amqp://sync:12#s3cret@broker:5672/", "is no URL"),
 ])
 def test_a_wrong_url_is_told_without_its_password(url: str | None, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words) as refused:
