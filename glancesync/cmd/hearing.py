@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from oslo_config import cfg
 
@@ -27,6 +28,7 @@ def new_feed(conf: cfg.ConfigOpts, settings: NotificationSettings, *, service: H
         return None
     if not settings.transport_url:
         raise ConfigurationError("[notifications] enabled needs transport_url: rabbit://USER:PASSWORD@HOST:5672/")
+    _check_url("[notifications] transport_url", settings.transport_url)
     _need_messaging("[notifications] enabled")
     return NotificationFeed(service=service, start=_starter(conf, "glancesync.cmd.hear"), clock=clock, guard=guard)
 
@@ -36,10 +38,22 @@ def new_bell(conf: cfg.ConfigOpts, settings: DoorbellSettings, *, heard: Callabl
     """None where no broker is named; raises ConfigurationError for what would never ring."""
     if not settings.transport_url:
         return None
-    if "://" not in settings.transport_url:
-        raise ConfigurationError("[doorbell] transport_url is no URL: rabbit://USER:PASSWORD@HOST:5672/")
+    _check_url("[doorbell] transport_url", settings.transport_url)
     _need_messaging("[doorbell] transport_url")
     return SharedBell(start=_starter(conf, "glancesync.cmd.ring"), heard=heard, clock=clock, guard=guard)
+
+
+def _check_url(option: str, url: str) -> None:
+    """Raises ConfigurationError, without the URL in its words, for one that a password tears apart."""
+    try:
+        parts = urlsplit(url)
+        if "://" not in url or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+            raise ValueError
+        for host in parts.netloc.split(","):
+            urlsplit(f"//{host}").port  # noqa: B018 - raises ValueError
+    except ValueError:
+        raise ConfigurationError(f"{option} is no URL: rabbit://USER:PASSWORD@HOST:5672/VHOST; in user and password "
+                                 "write / ? @ : # % as %2F %3F %40 %3A %23 %25") from None
 
 
 def _need_messaging(option: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -68,3 +69,21 @@ def test_a_doorbell_that_would_never_ring_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match=r"glancesync\[notifications\]"):
         _bell(transport_url=URL)
+
+
+@pytest.mark.parametrize("url", [
+    "broker", "rabbit://u:hunter2@[broker/", "rabbit://u:hunter2/x@broker:5672/", "rabbit://u:12/hunter2@broker:5672/",
+    "rabbit://u:12?hunter2@broker:5672/", "rabbit://u:12#hunter2@broker:5672/", "rabbit://u:hunter2@broker:99999/",
+    "rabbit://u:hunter2@one:5672,u:hunter2@two:x/"])
+def test_a_url_that_a_password_tears_apart_is_refused_without_it(url: str) -> None:
+    for new in (_bell, partial(_feed, enabled=True)):
+        with pytest.raises(ConfigurationError, match="transport_url is no URL: .*%2F") as refused:
+            new(transport_url=url)
+        assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", [
+    URL, "rabbit://u:hunter2@one:5672,u:hunter2@two/vhost?ssl=1", "rabbit://u:h%2F%40@[::1]:5672,two:1/",
+    "rabbit://one:5672,two:5672/"])
+def test_a_url_of_one_or_several_brokers_is_taken(url: str) -> None:
+    assert _bell(transport_url=url) is not None
