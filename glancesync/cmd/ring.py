@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import oslo_messaging
+from amqp.exceptions import AMQPError
 from kombu.exceptions import KombuError
 from oslo_config import cfg
 from oslo_log import log
@@ -32,6 +33,8 @@ _PROG = "glance-sync"
 _READ_BYTES = 4096
 _MERGE_SECONDS = 0.05
 _PAUSE_SECONDS = 1.0
+_REFUSED_SECONDS = 3.0
+_BROKER_ERRORS = (oslo_messaging.MessagingException, KombuError, AMQPError, OSError)
 
 
 class Ears:
@@ -39,11 +42,11 @@ class Ears:
 
     def __init__(self, connection: socket.socket, me: str) -> None:
         self._connection = connection
-        self._me = me
+        self.me = me
 
     def ring(self, _context: Mapping[str, Any], server: object = None, **_more: object) -> None:
         """Another server queued something. One that waits already needs no second ring."""
-        if server == self._me:
+        if server == self.me:
             return
         try:
             self._connection.send(b"r", socket.MSG_DONTWAIT)
@@ -59,14 +62,25 @@ def new_transport(settings: DoorbellSettings) -> Any:
     return oslo_messaging.get_rpc_transport(conf, url=oslo_messaging.TransportURL.parse(conf, settings.transport_url))
 
 
-def listen(transport: Any, settings: DoorbellSettings, ears: Ears, me: str) -> Any:
-    """Hear what others ring, from when the broker answers."""
-    target = oslo_messaging.Target(exchange=settings.exchange, topic=settings.topic, server=me)
-    server = oslo_messaging.get_rpc_server(transport, target, [ears],
-                                           access_policy=oslo_messaging.DefaultRPCAccessPolicy)
-    server.start()
-    LOG.info("the doorbell is connected")
-    return server
+def listen(transport: Any, settings: DoorbellSettings, ears: Ears, clock: Clock) -> Any:
+    """Hear what others ring, from when the broker answers and lets us. A broker that is away oslo.messaging waits for;
+    one that refuses (a wrong password, no such vhost, a right that is missing) is tried again here."""
+    target = oslo_messaging.Target(exchange=settings.exchange, topic=settings.topic, server=ears.me)
+    refused = False
+    while True:
+        server = oslo_messaging.get_rpc_server(transport, target, [ears],
+                                               access_policy=oslo_messaging.DefaultRPCAccessPolicy)
+        try:
+            server.start()
+        except _BROKER_ERRORS as error:
+            if not refused:
+                LOG.warning("what other servers ring is not heard, it is tried again: the message broker of [doorbell] "
+                            "transport_url refuses it: %s", type(error).__name__)
+            refused = True
+            clock.sleep(_REFUSED_SECONDS)
+        else:
+            LOG.info("the doorbell is connected")
+            return server
 
 
 def pass_on(connection: socket.socket, client: Any, me: str, clock: Clock) -> None:
@@ -75,7 +89,7 @@ def pass_on(connection: socket.socket, client: Any, me: str, clock: Clock) -> No
     while connection.recv(_READ_BYTES):
         try:
             client.cast({}, "ring", server=me)
-        except (oslo_messaging.MessagingException, KombuError, OSError) as error:
+        except _BROKER_ERRORS as error:
             if not fails:
                 LOG.warning("the other servers are not told at once that there is something to do: %s",
                             type(error).__name__)
@@ -95,7 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     connection.setblocking(True)
     settings, me = options.read_settings(conf).doorbell, uuid.uuid4().hex
     transport = new_transport(settings)
-    threading.Thread(target=listen, args=(transport, settings, Ears(connection, me), me), daemon=True).start()
+    ears = Ears(connection, me)
+    threading.Thread(target=listen, args=(transport, settings, ears, SystemClock()), daemon=True).start()
     client = oslo_messaging.get_rpc_client(transport, oslo_messaging.Target(
         exchange=settings.exchange, topic=settings.topic, fanout=True), retry=1)
     pass_on(connection, client, me, SystemClock())
