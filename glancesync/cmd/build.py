@@ -213,7 +213,8 @@ def build_core(conf: cfg.ConfigOpts, place: Place | None = None, *, runs_tasks: 
         power=lambda: Power(capacity=worker.capacity, trouble=worker.trouble))
     wake = waking(queue, worker)
     bell = Doorbell()
-    shared = new_bell(conf, settings.doorbell, heard=worker.ring, clock=clock, guard=worker.guard)
+    shared = None if runs_tasks else new_bell(conf, settings.doorbell, heard=worker.ring, clock=clock,
+                                              guard=worker.guard)
     service = Service(database=database, queue=queue, context=context, converger=converger,
                       ring=rings(worker, shared), request_reconcile=bell.ring, health=health, frozen=frozen,
                       shortcut=shortcut)

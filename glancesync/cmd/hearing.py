@@ -67,6 +67,8 @@ def _starter(conf: cfg.ConfigOpts, module: str) -> Callable[[socket.socket], Lis
     folders = [f"--config-dir={name}" for name in conf.config_dir or ()]
 
     def start(connection: socket.socket) -> Listener:
-        return subprocess.Popen([sys.executable, "-m", module, *files, *folders], stdin=connection.fileno())
+        # A group of its own: a terminal's Ctrl-C is the server's, which ends it.
+        return subprocess.Popen([sys.executable, "-m", module, *files, *folders], stdin=connection.fileno(),
+                                process_group=0)
 
     return start

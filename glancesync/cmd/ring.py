@@ -62,6 +62,17 @@ def new_transport(settings: DoorbellSettings) -> Any:
     return oslo_messaging.get_rpc_transport(conf, url=oslo_messaging.TransportURL.parse(conf, settings.transport_url))
 
 
+def find_transport(settings: DoorbellSettings) -> Any | None:
+    """None, with a word in the log, where oslo.messaging cannot use what the URL says: it would be no better for a
+    process that is started anew."""
+    try:
+        return new_transport(settings)
+    except (oslo_messaging.MessagingException, cfg.Error, ValueError) as error:
+        LOG.error("other servers are neither told nor heard: [doorbell] transport_url names a driver or an option that "
+                  "oslo.messaging cannot use (%s); correct it and restart the server", type(error).__name__)
+        return None
+
+
 def listen(transport: Any, settings: DoorbellSettings, ears: Ears, clock: Clock) -> Any:
     """Hear what others ring, from when the broker answers and lets us. A broker that is away oslo.messaging waits for;
     one that refuses (a wrong password, no such vhost, a right that is missing) is tried again here."""
@@ -108,12 +119,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     connection = socket.socket(fileno=0)
     connection.setblocking(True)
     settings, me = options.read_settings(conf).doorbell, uuid.uuid4().hex
-    transport = new_transport(settings)
-    ears = Ears(connection, me)
-    threading.Thread(target=listen, args=(transport, settings, ears, SystemClock()), daemon=True).start()
-    client = oslo_messaging.get_rpc_client(transport, oslo_messaging.Target(
-        exchange=settings.exchange, topic=settings.topic, fanout=True), retry=1)
-    pass_on(connection, client, me, SystemClock())
+    transport = find_transport(settings)
+    if transport is None:
+        while connection.recv(_READ_BYTES):
+            pass  # until the server is gone
+    else:
+        ears = Ears(connection, me)
+        threading.Thread(target=listen, args=(transport, settings, ears, SystemClock()), daemon=True).start()
+        client = oslo_messaging.get_rpc_client(transport, oslo_messaging.Target(
+            exchange=settings.exchange, topic=settings.topic, fanout=True), retry=1)
+        pass_on(connection, client, me, SystemClock())
     logging.shutdown()
     os._exit(0)
 

@@ -11,7 +11,7 @@ from amqp.exceptions import AccessRefused, NotAllowed
 from kombu.exceptions import OperationalError
 
 from glancesync.clock import ManualClock
-from glancesync.cmd.ring import Ears, listen, pass_on
+from glancesync.cmd.ring import Ears, find_transport, listen, pass_on
 from glancesync.conf.doorbell import DoorbellSettings
 
 
@@ -62,3 +62,11 @@ def test_who_is_not_let_in_asks_again(monkeypatch: pytest.MonkeyPatch, caplog: p
         assert listen(None, DoorbellSettings(), Ears(connection, "me"), clock) is broker
     assert clock.monotonic() - began >= 3 * len(ERRORS)
     assert len([each for each in caplog.records if "is not heard, it is tried again" in each.message]) == 1
+
+
+@pytest.mark.parametrize("url", ["foo://broker/", "rabbit://broker/?nosuch=1"])
+def test_what_oslo_messaging_cannot_use_is_said_once(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert find_transport(DoorbellSettings(transport_url=f"{url.replace('broker', 'user:secret@broker')}")) is None
+    [said] = [each.getMessage() for each in caplog.records if each.name.startswith("glancesync")]
+    assert "correct it and restart the server" in said
+    assert "secret" not in said
