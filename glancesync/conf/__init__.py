@@ -77,6 +77,8 @@ def new_conf() -> cfg.ConfigOpts:
 
     conf = cfg.ConfigOpts()
     log.register_options(conf)
+    # What oslo.db gives up with a stack trace is told in one line by whoever asked.
+    conf.set_default("default_log_levels", [*log.get_default_log_levels(), "oslo_db.api=CRITICAL"])
     register_opts(conf)
     return conf
 
