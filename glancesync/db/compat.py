@@ -79,3 +79,18 @@ def read_declared(connection: sa.Connection) -> str | None:
         return None
     value = connection.scalar(sa.select(facts.c.value).where(facts.c.name == _FACT))
     return None if value is None else str(json.loads(value))
+
+
+def why_refuses_names(connection: sa.Connection) -> str | None:
+    """Why tables that are made in the database now could not hold every image's name, and the next step."""
+    match connection.dialect.name:
+        case "postgresql":
+            question, right, step = "SHOW server_encoding", "UTF8", "make one with ENCODING 'UTF8'"
+        case "mysql" | "mariadb":
+            question = ("SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA "
+                        "WHERE SCHEMA_NAME = DATABASE()")
+            right, step = "utf8mb4", "run ALTER DATABASE ... CHARACTER SET utf8mb4 first"
+        case _:
+            return None
+    found = connection.scalar(sa.text(question))
+    return None if found == right else f"keeps text as {found}, which cannot hold every image's name: {step}"

@@ -77,8 +77,10 @@ class Database:
 
     def sync(self) -> None:
         """Create the tables or bring them to this version; does nothing when they are, or are at a newer one that
-        serves this program. Raises NotReadyError for one that does not."""
+        serves this program. Raises NotReadyError for one that does not, and for one that would refuse names."""
         found = self.version()
+        if found is None and (problem := self.read(compat.why_refuses_names)) is not None:
+            raise NotReadyError(f"{self.description} {problem}")
         if found is None or found in {step.revision for step in migrate.steps()}:
             self.run(migrate.upgrade)
         else:

@@ -85,10 +85,11 @@ class Mariadb(Service):
     def is_ready(self) -> bool:
         return self._socket.exists() and self._query("SELECT 1").returncode == 0
 
-    def create_schema(self, schema: str) -> None:
-        """Create the schema and the lab's user for it, unless they are there. Raises LabError."""
+    def create_schema(self, schema: str, charset: str = "utf8mb3") -> None:
+        """Create the schema and the lab's user for it, unless they are there; the character set is what Keystone and
+        Glance are set up with. Raises LabError."""
         password = self._state.passwords["database"]
-        answer = self._query(f"CREATE DATABASE IF NOT EXISTS {schema} CHARACTER SET utf8mb3;\n"
+        answer = self._query(f"CREATE DATABASE IF NOT EXISTS {schema} CHARACTER SET {charset};\n"
                              f"CREATE USER IF NOT EXISTS 'lab'@'{HOST}' IDENTIFIED BY '{password}';\n"
                              f"GRANT ALL ON {schema}.* TO 'lab'@'{HOST}';\n")
         if answer.returncode:

@@ -101,6 +101,24 @@ def test_a_host_that_is_gone_without_a_word_is_noticed(url: str, backend: str) -
     engine.dispose()
 
 
+def test_a_database_that_would_refuse_names_is_refused(url: str, backend: str) -> None:
+    name = sa.make_url(url).database
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if backend == "postgresql":
+            name = f"{name}_narrow"
+            connection.exec_driver_sql(
+                f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+        else:
+            connection.exec_driver_sql(f"ALTER DATABASE {name} CHARACTER SET utf8mb3")
+    engine.dispose()
+    database = Database(sa.make_url(url).set(database=name).render_as_string(hide_password=False))
+    with pytest.raises(NotReadyError, match="keeps text as (LATIN1|utf8mb3), which cannot hold every image's name"):
+        database.sync()
+    assert database.version() is None
+    database.close()
+
+
 def test_an_error_rolls_back(database: Database) -> None:
     def work(connection: sa.Connection) -> None:
         add_region(connection)
