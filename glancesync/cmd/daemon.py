@@ -21,6 +21,8 @@ from glancesync.cmd.starting import StartGate
 
 LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.05
+#: For loops that were ended to give back what they held.
+_LEAVE_SECONDS = 3.0
 
 
 def serve(conf: cfg.ConfigOpts, arguments: Sequence[str], *, prog: str, place: Place | None) -> int:
@@ -120,10 +122,16 @@ class _Daemon(Life):
         self._let_answers_end(api, deadline)
         for driver in self._server.drivers.values():
             driver.close()
+        self._let_loops_end(threads)
         if threads:
             self._server.presence.leave()
-        self._server.database.close()
+        self._server.database.end()
         self._say_stopped()
+
+    def _let_loops_end(self, threads: list[concurrency.GreenThread]) -> None:
+        deadline = self._server.clock.monotonic() + _LEAVE_SECONDS
+        while any(not thread.dead for thread in threads) and self._server.clock.monotonic() < deadline:
+            concurrency.sleep(_LOOK_SECONDS)
 
     def _let_answers_end(self, api: concurrency.GreenThread | None, deadline: float) -> None:
         """Requests that are being answered: what was done for them would look to their callers as if it had failed."""

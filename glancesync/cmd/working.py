@@ -137,7 +137,7 @@ class _Worker(Life):
             driver.close()
         if threads:
             core.presence.leave()
-        core.database.close()
+        core.database.end()
         self._say_stopped()
 
 

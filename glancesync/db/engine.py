@@ -45,6 +45,7 @@ class Database:
         self.is_sqlite = backend == "sqlite"
         self._engine: sa.Engine | None = None
         self._engine_beside: sa.Engine | None = None
+        self._ended = False
         self._blocking = BlockingCalls()
 
     @property
@@ -69,6 +70,12 @@ class Database:
         # with it. A caller that was killed may have left such a thread, and leases are renewed by one.
         call = self._blocking.call if self.is_sqlite else _directly
         call(self._dispose)
+
+    def end(self) -> None:
+        """As `close`, for good: whoever asks from now on, such as a request that was being answered, gets
+        NotReadyError."""
+        self._ended = True
+        self.close()
 
     def _dispose(self) -> None:
         if self._engine is not None:
@@ -135,6 +142,8 @@ class Database:
             raise translated from error
 
     def _transaction(self, read_only: bool, work: Callable[..., Result], args: Any, kwargs: Any) -> Result:
+        if self._ended:
+            raise NotReadyError(f"{self.description} is closed: this process stops")
         if self._engine is None:
             new_engine = connections.sqlite_engine if self.is_sqlite else connections.server_engine
             self._engine = new_engine(self._url)

@@ -234,3 +234,14 @@ def test_a_row_that_another_server_inserted_meanwhile_is_seen_at_the_second_look
     else:
         database.run(work)
     assert (looks, database.read(count)) == ([0, 0], 0 if for_good else 1)
+
+
+def test_what_has_ended_is_not_opened_again(tmp_path: Path) -> None:
+    """A request that was being answered when the process began to stop; the file is left without companions."""
+    database = Database(f"sqlite:///{tmp_path}/x.db")
+    database.sync()
+    database.end()
+    for call in (database.run, database.read, database.run_here):
+        with pytest.raises(NotReadyError, match="is closed: this process stops"):
+            call(lambda connection: connection.exec_driver_sql("SELECT 1"))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("x.db-")] == []
