@@ -13,7 +13,7 @@ from tests.fixtures.killing import Killing
 
 @pytest.mark.parametrize(("backend", "tasks"), [("sqlite", 600), pytest.param("sqlite", 2000, marks=pytest.mark.full),
                                                 pytest.param("postgresql", 2000, marks=pytest.mark.full),
-                                                pytest.param("mariadb", 2000, marks=pytest.mark.full)])
+                                                pytest.param("mariadb", 600, marks=pytest.mark.full)])
 def test_every_task_ends_and_none_runs_twice(tmp_path: Path, backend: str, tasks: int, tell: Callable[[str], None],
                                              request: pytest.FixtureRequest) -> None:
     url = None if backend == "sqlite" else request.getfixturevalue("new_database")(backend)
