@@ -62,6 +62,11 @@ def _prepare_mariadb(connection: Any, _record: Any) -> None:
         cursor.execute("SELECT VERSION()")
         if "mariadb" in str(cursor.fetchone()[0]).lower():  # MySQL has nothing like it
             cursor.execute(f"SET SESSION idle_transaction_timeout = {_IDLE_SECONDS}")
+        cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
+        if (found := cursor.fetchone()) is not None and found[1] == "ON":
+            # A node of Galera answers from what it has applied so far: what another server promised would be unknown
+            # here for a moment. So each transaction begins with what every node has committed.
+            cursor.execute("SET SESSION wsrep_sync_wait = 1")
 
 
 def endure(connection: sa.Connection) -> None:

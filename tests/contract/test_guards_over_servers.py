@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What guards the images themselves where several servers share a database: the brake on deletions, what two
-comparisons prove, turns, the clock. On SQLite, with --full on PostgreSQL and MariaDB as well."""
+comparisons prove, turns, the clock. On SQLite, with --full on PostgreSQL, MariaDB and a Galera cluster as well."""
 from __future__ import annotations
 
 import subprocess
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,19 +33,25 @@ from glancesync.sync.rows import ensure_rows
 from glancesync.sync.two_passes import new_pass_id
 from glancesync.tasks import chores as chore_rows
 from glancesync.tasks.queue import TaskQueue
-from tests.fixtures.databases import PrivateMariadb, Servers
+from tests.fixtures.databases import BACKENDS, GALERA, PrivateMariadb, Servers
 from tests.fixtures.memory_cloud import SYNC
 from tests.fixtures.polling import eventually
-from tests.fixtures.queues import SETTINGS, new_pairs, new_queue, pass_time, unlimited
+from tests.fixtures.queues import SETTINGS, new_pairs, new_queue, opened, pass_time, unlimited
 
 pytest_plugins = ["tests.fixtures.queues"]
 SERVERS, DELETIONS, ALLOWED = 4, 24, 10
 
 
+@pytest.fixture(params=["sqlite", *(pytest.param(backend, marks=pytest.mark.full) for backend in (*BACKENDS, GALERA))])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    yield from opened(request, tmp_path)
+
+
 @pytest.fixture
-def others(database: Database) -> Iterator[list[Database]]:
-    """Connections of several servers to the same database."""
-    made = [Database(database._url.render_as_string(hide_password=False)) for _ in range(SERVERS)]
+def others(database: Database, database_servers: Servers) -> Iterator[list[Database]]:
+    """Connections of several servers to the same database; of a cluster each has a node of its own."""
+    url = database._url.render_as_string(hide_password=False)
+    made = [Database(each) for each in database_servers.spread(url, SERVERS)]
     yield made
     for each in made:
         each.close()
@@ -240,3 +247,11 @@ def test_mariadbs_clock_does_not_jump_when_summer_ends(database_servers: Servers
         assert database.run(work) == list(range(-5400, 5401, 1800))
     finally:
         database.close()
+
+
+def test_what_one_server_committed_another_reads_at_once(others: list[Database]) -> None:
+    """A task that was promised is there, whichever server is asked for it."""
+    one, *rest = others
+    for number in range(100):
+        one.run(set_fact, "seen", number, 1.0)
+        assert [each.read(find_fact, "seen") for each in rest] == [number] * len(rest)

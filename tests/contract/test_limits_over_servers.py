@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds over all servers that share a database, on SQLite; with --full on PostgreSQL and MariaDB as well.
+"""What holds over all servers that share a database, on SQLite; with --full on PostgreSQL, MariaDB and a Galera cluster
+as well.
 
-A server is a database of its own here (its own connections) and a queue; all act at the same moment, in native threads.
+A server is a database of its own here (its own connections, to a node of its own) and a queue; all act at the same
+moment, in native threads.
 """
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -20,7 +23,8 @@ from glancesync.exceptions import SourcesBusyError
 from glancesync.model.task import Outcome, Pair, Task, TaskState, Trigger
 from glancesync.sync.readers import SharedReaders
 from glancesync.tasks.queue import TaskQueue
-from tests.fixtures.queues import new_pairs, new_queue, pass_time
+from tests.fixtures.databases import BACKENDS, GALERA, Servers
+from tests.fixtures.queues import new_pairs, new_queue, opened, pass_time
 
 pytest_plugins = ["tests.fixtures.queues"]
 
@@ -32,9 +36,8 @@ DONE = Outcome(code="in_sync", reason="nothing differs")
 class Fleet:
     """Servers that act at once."""
 
-    def __init__(self, database: Database) -> None:
-        url = database._url.render_as_string(hide_password=False)
-        self.databases = [Database(url) for _ in range(SERVERS)]
+    def __init__(self, urls: Sequence[str]) -> None:
+        self.databases = [Database(url) for url in urls]
         self.queues = [new_queue(each, f"server{number}") for number, each in enumerate(self.databases)]
         self._threads = ThreadPoolExecutor(SERVERS)
 
@@ -54,9 +57,14 @@ class Fleet:
             each.close()
 
 
+@pytest.fixture(params=["sqlite", *(pytest.param(backend, marks=pytest.mark.full) for backend in (*BACKENDS, GALERA))])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    yield from opened(request, tmp_path)
+
+
 @pytest.fixture
-def fleet(database: Database) -> Iterator[Fleet]:
-    found = Fleet(database)
+def fleet(database: Database, database_servers: Servers) -> Iterator[Fleet]:
+    found = Fleet(database_servers.spread(database._url.render_as_string(hide_password=False), SERVERS))
     yield found
     found.end()
 

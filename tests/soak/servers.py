@@ -3,7 +3,7 @@
 """Servers that share a queue, one killed with -9 every two seconds, round after round for as long as is asked for.
 
     .venv/bin/python tests/soak/servers.py --minutes 60 [--seed SEED] [--tasks 2000]
-                                           [--databases sqlite,postgresql,mariadb]
+                                           [--databases sqlite,postgresql,mariadb,galera]
 
 Each round is on the next of the databases, with a cloud of its own that only answers. Prints its seed, a line for each
 round and the verdict; the exit status is 0 only when every task was done, none ran twice at once, and all regions
@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _round(servers: Servers, backend: str, tasks: int, seed: str) -> bool:
     """Whether nothing was found."""
     folder = Path(tempfile.mkdtemp(prefix="servers-"))
-    url = None if backend == "sqlite" else servers.get(backend).create_database(f"round{seed.rpartition('/')[2]}")
-    killing = Killing(folder, url=url, tasks=tasks, seed=seed)
+    urls = [] if backend == "sqlite" else servers.spread(servers.create_database(backend), 3)
+    killing = Killing(folder, urls=urls, tasks=tasks, seed=seed)
     try:
         killing.run(deadline_seconds=max(600.0, tasks),
                     tell=lambda text: print(f"{seed} {backend}: {text}", flush=True))
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", default=secrets.token_hex(4))
     parser.add_argument("--tasks", type=int, default=2000)
-    parser.add_argument("--databases", default="sqlite,postgresql,mariadb")
+    parser.add_argument("--databases", default="sqlite,postgresql,mariadb,galera")
     return parser
 
 
