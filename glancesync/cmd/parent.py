@@ -8,17 +8,15 @@ that ends, hands signals on, speaks with systemd for all of them, and ends when 
 from __future__ import annotations
 
 import logging
-import shutil
 import signal
 import socket
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 from glancesync import __version__, concurrency
 from glancesync.clock import Clock, SystemClock
 from glancesync.cmd.children import Child, describe_end, environment_of
+from glancesync.cmd.counts_folder import CountsFolder
 from glancesync.cmd.listener import listen
 from glancesync.cmd.notify import Notifier
 from glancesync.cmd.place import Place, server_name
@@ -57,7 +55,7 @@ class Parent:
         self._served = False
         self._status = 0
         self._listener: socket.socket | None = None
-        self._folder: Path | None = None
+        self._folder: CountsFolder | None = None
         self._alone = SoleUse(settings.connection)
 
     def run(self) -> int:
@@ -71,12 +69,12 @@ class Parent:
         self._listener = listen(self._settings)
         self._tell_lost(self._queue.recover())
         self._database.close()
-        self._folder = Path(tempfile.mkdtemp(prefix="glance-sync-metrics-"))  # mode 0700
+        self._folder = CountsFolder(self._clock.now())
         try:
             self._go_on()
             self._stop()
         finally:
-            shutil.rmtree(self._folder)
+            self._folder.remove()
         self._alone.release()
         return self._status
 
@@ -114,14 +112,16 @@ class Parent:
                      channel=channel, lock=self._alone.descriptor, answers_early=number == 0 and not self._served)
 
     def _child_environment(self) -> dict[str, str]:
-        return environment_of(self._environment, {FOLDER_VARIABLE: str(self._folder)})
+        path = self._folder.path if self._folder else ""
+        return environment_of(self._environment, {FOLDER_VARIABLE: str(path)})
 
     def _look_for_ends(self) -> None:
         for child in self._children:
             pid, status = child.pid, child.take_end()
             if pid is None or status is None:
                 continue
-            forget_process(self._folder or Path(), pid)
+            if self._folder is not None:
+                forget_process(self._folder.path, pid)
             if self._signals:
                 LOG.info("process %d (pid %d) %s", child.number, pid, describe_end(status))
                 # One that was not loaded yet could not heed the signal, and had nothing to hand back.
