@@ -30,6 +30,7 @@ from keystoneauth1.token_endpoint import Token  # noqa: E402
 from glancesync.concurrency import Gathering, Place  # noqa: E402
 from glancesync.conf.transfer import TransferSettings  # noqa: E402
 from glancesync.model.image import Image  # noqa: E402
+from glancesync.model.task import Task, TaskState, Trigger  # noqa: E402
 from glancesync.regions.glance import GlanceRegion  # noqa: E402
 from glancesync.sync.tee import Tee  # noqa: E402
 from glancesync.tasks.handle import TaskHandle  # noqa: E402
@@ -42,6 +43,11 @@ HEADER = ("who", "CPU s per GiB: median (spread)", "ratio to the curls (spread)"
 
 class HeldLease(TaskHandle):
     """A run whose lease nobody asks for: the database is no part of this."""
+
+    def __init__(self, image: Image, place: Place) -> None:
+        task = Task(id="t", image_id=image.id, region="end", state=TaskState.RUNNING, trigger=Trigger.EVENT, wanted=1,
+                    seen=1, priority=0, run_at=0.0, attempts=0, cancel=False, fence=1, created_at=0.0, updated_at=0.0)
+        super().__init__(task, place, None, 0.0)  # type: ignore[arg-type]
 
     def ensure_lease(self) -> None:
         self.check()
@@ -88,7 +94,7 @@ def teed(source: str, targets: Sequence[str], mebibytes: int, settings: Transfer
     cpu, seconds = time.process_time(), time.perf_counter()
     threads = [concurrency.spawn(partial(
         tee.copy, image, client(source), client(target), replica_id=image.id, algorithm="sha512",
-        handle=HeldLease(None, Place(gathering), None, 0.0))) for target in targets]  # type: ignore[arg-type]
+        handle=HeldLease(image, Place(gathering)))) for target in targets]
     for thread in threads:
         result = thread.wait()
         assert result.size == mebibytes << 20

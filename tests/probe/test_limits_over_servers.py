@@ -29,8 +29,9 @@ OPTIONS = {"worker": {"max_tasks_per_region": 3, "backoff_max_seconds": 1},
 class World:
     """Two processes on one database: `servers` are asked, `daemons` are what was started."""
 
-    def __init__(self, folder: Path, backend: str, new_database: Callable[[str], str]) -> None:
-        self.cloud = FakeCloud(folder, regions=2, images=IMAGES, seconds=0.4)
+    def __init__(self, folder: Path, backend: str, new_database: Callable[[str], str], images: int = IMAGES) -> None:
+        self.images = images
+        self.cloud = FakeCloud(folder, regions=2, images=images, seconds=0.4)
         if backend == "sqlite":
             self.servers = [Several(folder, self.cloud, workers=2, options=OPTIONS)]
         else:
@@ -39,7 +40,9 @@ class World:
         self.daemons: list[Daemon] = []
 
     def start(self) -> None:
-        self.daemons = [server.start() for server in self.servers]
+        self.daemons = [server.start(wait=False) for server in self.servers]
+        for daemon in self.daemons:
+            daemon.wait_for("serves on")
 
     def told(self, *words: str) -> int:
         """How many processes have such a line in their log."""
@@ -50,7 +53,7 @@ class World:
         regions = f"&region={region}" if region else ""
         found = self.servers[0].call("GET", f"/v1/tasks?limit=1000{regions}")["tasks"]
         assert {task["state"] for task in found} == {"done"}, found[0]
-        return len(found) == (IMAGES if region else 2 * IMAGES)
+        return len(found) == (self.images if region else 2 * self.images)
 
     def start_and_take_down(self) -> None:
         """While they work the region goes away, until both know."""
@@ -70,9 +73,21 @@ class World:
         self.cloud.stop()
 
 
-@pytest.fixture(params=["sqlite", *(pytest.param(backend, marks=pytest.mark.full) for backend in BACKENDS)])
+EVERYWHERE = ["sqlite", *(pytest.param(backend, marks=pytest.mark.full) for backend in BACKENDS)]
+
+
+@pytest.fixture(params=EVERYWHERE)
 def world(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[str], str]) -> Iterator[World]:
     made = World(tmp_path, request.param, new_database)
+    yield made
+    made.end()
+
+
+@pytest.fixture(params=EVERYWHERE)
+def busy_world(request: pytest.FixtureRequest, tmp_path: Path,
+               new_database: Callable[[str], str]) -> Iterator[World]:
+    """With so much to do that the two know of each other, 3 s after they began, before it is done."""
+    made = World(tmp_path, request.param, new_database, images=4 * IMAGES)
     yield made
     made.end()
 
@@ -108,8 +123,9 @@ def test_a_start_forgets_no_breaker(world: World) -> None:
 
 
 @pytest.mark.full
-def test_a_region_bears_no_more_than_its_limit_though_servers_die(world: World) -> None:
+def test_a_region_bears_no_more_than_its_limit_though_servers_die(busy_world: World) -> None:
     """Each of the two works, both together up to the limit; one is killed (-9) and its places are given out again."""
+    world = busy_world
     world.start()
     eventually(lambda: world.told("glancesync.tasks.runner", "done, in_sync") == 2, 40, what="both work")
     if len(world.servers) == 1:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.databases import BACKENDS
-from tests.fixtures.fake_cloud import FakeCloud, image_ids
+from tests.fixtures.fake_cloud import CASCADING, FakeCloud, Upload
 from tests.fixtures.polling import eventually
 from tests.fixtures.rabbitmq import RabbitMQ
 from tests.fixtures.several import Several
@@ -19,11 +19,12 @@ from tests.fixtures.several import Several
 pytest_plugins = ["tests.fixtures.rabbitmq"]
 pytestmark = [pytest.mark.full, pytest.mark.parametrize("backend", BACKENDS)]
 POLL_SECONDS = 20
+REGIONS, IMAGES = 2, 2
 
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[FakeCloud]:
-    cloud = FakeCloud(tmp_path, regions=2, images=6, seconds=1)
+    cloud = FakeCloud(tmp_path, regions=REGIONS, images=IMAGES, seconds=1)
     yield cloud
     cloud.stop()
 
@@ -33,12 +34,18 @@ def servers(tmp_path: Path, cloud: FakeCloud, rabbitmq: RabbitMQ, backend: str,
             new_database: Callable[[str], str]) -> Iterator[list[Several]]:
     """Each runs one task at a time, and looks by itself very rarely."""
     url = new_database(backend)
-    options = {"DEFAULT": {"reconcile_at_start": False}, "worker": {"max_tasks": 1, "poll_seconds": POLL_SECONDS},
-               "doorbell": {"transport_url": rabbitmq.url, "topic": f"bell-{uuid.uuid4().hex[:8]}"}}
+    options: dict[str, dict[str, object]] = {
+        "worker": {"max_tasks": 1, "poll_seconds": POLL_SECONDS},
+        "doorbell": {"transport_url": rabbitmq.url, "topic": f"bell-{uuid.uuid4().hex[:8]}"}}
     made = [Several(tmp_path, cloud, workers=1, url=url, options=options) for _ in range(2)]
     yield made
     for each in made:
         each.end()
+
+
+def copies(cloud: FakeCloud, word: str, image_ids: Collection[str]) -> list[Upload]:
+    """Of these images, to the cascaded regions."""
+    return [each for each in cloud.uploads(word) if each.region != CASCADING and each.image_id in image_ids]
 
 
 def submit(server: Several, image_id: str) -> None:
@@ -50,19 +57,23 @@ def test_what_one_server_queues_starts_at_the_other_at_once(servers: list[Severa
     daemons = [server.start() for server in servers]
     for daemon in daemons:
         daemon.wait_for("the doorbell is connected")
-    submit(servers[0], image_ids(1)[0])
+    # What the regions lack at the start goes its own way; afterwards both servers have nothing to do.
+    eventually(lambda: len(cloud.uploads("end")) == REGIONS * IMAGES and all(
+        server.call("GET", "/v1/tasks?state=running")["tasks"] == [] for server in servers), 60)
+    image_id = cloud.add_image()
+    submit(servers[0], image_id)
     began = time.monotonic()
-    eventually(lambda: len(cloud.uploads("begin")) == 2, 30, every_seconds=0.02)
-    first, second = cloud.uploads("begin")
+    eventually(lambda: len(copies(cloud, "begin", [image_id])) == REGIONS, 30, every_seconds=0.02)
+    first, second = copies(cloud, "begin", [image_id])
     assert second.at - first.at < 1, "the other server did not hear that there is something to do"
     assert time.monotonic() - began < POLL_SECONDS / 2
-    assert all(daemon.lines("glancesync.tasks.runner", "done, in_sync") or
-               eventually(lambda: daemon.lines("glancesync.tasks.runner", "done, in_sync"), 20)  # noqa: B023
-               for daemon in daemons), "each server ran one of the two"
+    eventually(lambda: all(daemon.lines(image_id, "done, in_sync") for daemon in daemons), 20,
+               what="each server ran one of the two")
     rabbitmq.kill()
-    for image_id in image_ids(6)[1:]:
-        submit(servers[1], image_id)  # 202, though nobody can be told
-    eventually(lambda: len(cloud.uploads("end")) == 12, 90)
+    added = [cloud.add_image() for _ in range(5)]
+    for each in added:
+        submit(servers[1], each)  # 202, though nobody can be told
+    eventually(lambda: len(copies(cloud, "end", added)) == REGIONS * len(added), 90)
     cloud.check_no_two_at_once()
     rabbitmq.start()
     assert [daemon.stop() for daemon in daemons] == [0, 0]
