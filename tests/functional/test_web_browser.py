@@ -20,7 +20,7 @@ from tests.fixtures.polling import eventually
 pytestmark = [pytest.mark.lab, pytest.mark.full]
 MIB = 1024 * 1024
 #: Small pieces make a copy slow enough to be looked at.
-SLOW = {"transfer": {"chunk_bytes": 256}}
+SLOW = {"transfer": {"chunk_bytes": 48}}
 
 
 @pytest.fixture

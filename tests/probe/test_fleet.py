@@ -17,7 +17,6 @@ from urllib.parse import quote
 import pytest
 
 from glancesync.lab.ports import find_free_port
-from tests.fixtures.databases import BACKENDS
 from tests.fixtures.fake_cloud import FakeCloud, image_ids
 from tests.fixtures.fleet import PASSWORD, Fleet, Noise, new_account
 from tests.fixtures.polling import eventually
@@ -73,7 +72,7 @@ def nothing_of_the_password(fleet: Fleet) -> None:
 
 
 @pytest.mark.timeout(420)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["postgresql"])
 def test_killed_stopped_emptied_and_doubled(new_fleet: NewFleet, rabbitmq: RabbitMQ, backend: str,
                                             tell: Callable[[str], None]) -> None:
     """Every 2 s one of the workers or the broker dies, or the messages do; then all is left to itself."""

@@ -151,12 +151,11 @@ def test_without_their_parent_they_end(start_cloud: StartCloud, new_server: Call
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("backend", BACKENDS)
 def test_servers_restarted_in_turn_under_load(start_cloud: StartCloud, new_server: Callable[..., Several],
-                                              new_database: Callable[[str], str], backend: str) -> None:
-    """Two servers of two processes on one database: each is stopped and started while the other works."""
+                                              new_database: Callable[[str], str]) -> None:
+    """Two servers of two processes on one PostgreSQL: each is stopped and started while the other works."""
     cloud = start_cloud(regions=4, images=120, seconds=1)
-    url, options = new_database(backend), {"worker": {"max_tasks_per_region": 2}}
+    url, options = new_database("postgresql"), {"worker": {"max_tasks_per_region": 2}}
     servers = [new_server(cloud, workers=2, url=url, options=options) for _ in range(2)]
     daemons = [server.start() for server in servers]
     for turn in range(4):

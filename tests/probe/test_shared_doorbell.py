@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two real servers on one PostgreSQL or MariaDB that share a doorbell on a real RabbitMQ: what one queues starts at the
+"""Two real servers on one PostgreSQL that share a doorbell on a real RabbitMQ: what one queues starts at the
 other at once, and with the broker away all is done just the same, a little later."""
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.databases import BACKENDS
 from tests.fixtures.fake_cloud import CASCADING, FakeCloud, Upload
 from tests.fixtures.polling import eventually
 from tests.fixtures.rabbitmq import RabbitMQ
 from tests.fixtures.several import Several
 
 pytest_plugins = ["tests.fixtures.rabbitmq"]
-pytestmark = [pytest.mark.full, pytest.mark.parametrize("backend", BACKENDS)]
+pytestmark = [pytest.mark.full, pytest.mark.parametrize("backend", ["postgresql"])]
 POLL_SECONDS = 20
 REGIONS, IMAGES = 2, 2
 

@@ -20,7 +20,8 @@ from tests.fixtures.main_job import MIB, MainJob
 from tests.fixtures.takeover import HeldRegion
 from tests.probe.test_queue_probe import new_chance
 
-pytestmark = [pytest.mark.lab, pytest.mark.full]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.parametrize("lab", ["postgresql"], indirect=True,
+                                                                         scope="package")]
 SECONDS = 40.0
 KILL_SECONDS = 2.0
 IMAGES = 30

@@ -12,7 +12,8 @@ from tests.fixtures.main_job import MIB, MainJob, counterparts
 from tests.fixtures.polling import eventually
 from tests.fixtures.takeover import REGION, HeldRegion, HoldingProxy
 
-pytestmark = [pytest.mark.lab, pytest.mark.full]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.parametrize("lab", ["postgresql"], indirect=True,
+                                                                         scope="package")]
 CHANGES = 100
 SIZE = 64 * MIB
 SLOW = 1.0 * MIB

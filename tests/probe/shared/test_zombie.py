@@ -30,7 +30,8 @@ from tests.fixtures.takeover import (
     rename,
 )
 
-pytestmark = [pytest.mark.lab, pytest.mark.full]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.parametrize("lab", ["postgresql"], indirect=True,
+                                                                         scope="package")]
 IMAGE = "{id}$"
 SIZE = 160 * MIB
 SLOW = 4.0 * MIB  # a second; the upload is under way for 40 s
