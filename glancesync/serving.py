@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from glancesync.access_log import AccessLog
 from glancesync.clock import SystemClock
 from glancesync.concurrency import Timeout, wsgi
 from glancesync.framing import BoundedLines, HeaderLines, find_problem
@@ -44,9 +45,9 @@ def serve(listener: socket.socket, app: Callable[..., Any], *, pool: Any, log: l
     """
     wsgi.MAX_HEADER_LINE = limits.max_header_line_bytes
     wsgi.MAX_TOTAL_HEADER_SIZE = limits.max_headers_bytes
-    wsgi.server(listener, _settling(app), log=log, custom_pool=pool, debug=False, keepalive=limits.keepalive_seconds,
-                socket_timeout=limits.socket_timeout_seconds, url_length_limit=limits.max_header_line_bytes,
-                protocol=Protocol, log_x_forwarded_for=False)
+    wsgi.server(listener, _settling(app), log=AccessLog(log), custom_pool=pool, debug=False,
+                keepalive=limits.keepalive_seconds, socket_timeout=limits.socket_timeout_seconds,
+                url_length_limit=limits.max_header_line_bytes, protocol=Protocol, log_x_forwarded_for=False)
 
 
 def _settling(app: Callable[..., Any]) -> Callable[..., Iterable[bytes]]:
