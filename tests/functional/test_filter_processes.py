@@ -63,8 +63,8 @@ def creator(demo: Session, front: Front) -> Callable[[], str]:
     return create
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=() if loads_before_it_forks else pytest.mark.full)
-                                  for kind, loads_before_it_forks in SERVERS.items()])
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=() if kind == "gunicorn-preload" else pytest.mark.full)
+                                  for kind in SERVERS])
 def test_workers_that_load_fork_reload_and_die(twin: Twin, new_front: NewFront, kind: str,
                                                session_of: Callable[[str], Session]) -> None:
     front = new_front(kind)

@@ -14,8 +14,9 @@ from tests.fixtures.killing import Killing
 
 
 @pytest.mark.parametrize(("backend", "tasks"), [
-    ("sqlite", 600), pytest.param("postgresql", 2000, marks=pytest.mark.full),
-    pytest.param("mariadb", 300, marks=pytest.mark.full), pytest.param("galera", 120, marks=pytest.mark.full)])
+    ("sqlite", 240), pytest.param("sqlite", 600, marks=pytest.mark.full),
+    pytest.param("postgresql", 2000, marks=pytest.mark.full), pytest.param("mariadb", 300, marks=pytest.mark.full),
+    pytest.param("galera", 120, marks=pytest.mark.full)])
 def test_every_task_ends_and_none_runs_twice(tmp_path: Path, backend: str, tasks: int, tell: Callable[[str], None],
                                              database_servers: Servers) -> None:
     urls = [] if backend == "sqlite" else database_servers.spread(database_servers.create_database(backend), 3)

@@ -107,8 +107,8 @@ def test_a_stop_while_the_first_process_is_loaded(start_cloud: StartCloud, new_s
     assert "Traceback" not in daemon.log
 
 
-@pytest.mark.parametrize("second_signal", [pytest.param(False, marks=pytest.mark.full), True],
-                         ids=["graceful", "at once"])
+@pytest.mark.full
+@pytest.mark.parametrize("second_signal", [False, True], ids=["graceful", "at once"])
 def test_a_stop_under_load(start_cloud: StartCloud, new_server: Callable[..., Several], second_signal: bool) -> None:
     """All processes drain together; a second signal has them hand back at once. The next start finds the rest."""
     cloud = start_cloud(regions=3, images=9, seconds=4 if second_signal else 1)
@@ -171,7 +171,8 @@ def test_servers_restarted_in_turn_under_load(start_cloud: StartCloud, new_serve
     assert [daemon.stop() for daemon in daemons] == [0, 0]
 
 
-@pytest.mark.parametrize("backend", ["sqlite", *(pytest.param(name, marks=pytest.mark.full) for name in BACKENDS)])
+@pytest.mark.full
+@pytest.mark.parametrize("backend", ["sqlite", *BACKENDS])
 def test_on_tables_of_the_next_version(start_cloud: StartCloud, new_server: Callable[..., Several], tmp_path: Path,
                                        request: pytest.FixtureRequest, backend: str) -> None:
     """The next version's `db sync` runs under the feet of a server at work; its processes, and it as a whole, are
