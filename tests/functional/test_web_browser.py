@@ -20,7 +20,7 @@ from tests.fixtures.polling import eventually
 pytestmark = [pytest.mark.lab, pytest.mark.full]
 MIB = 1024 * 1024
 #: Small pieces make a copy slow enough to be looked at.
-SLOW = {"transfer": {"chunk_bytes": 48}}
+SLOW = {"transfer": {"chunk_bytes": 8192}}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_running_copy_moves(start_server: Callable[..., SyncServer], arrive: C
     visitor = arrive(start_server(SLOW))
     visitor.open("images")
     name = _name("a large one")
-    image = images().create(name, b"\xa5" * (48 * MIB))
+    image = images().create(name, b"\xa5" * (640 * MIB))
     row = visitor.page.get_by_role("row", name=name)
     row.wait_for(timeout=60000)  # it comes by itself
     seen: set[int] = set()
